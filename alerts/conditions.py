@@ -1,0 +1,170 @@
+"""The declared structures of a rule: asset filter, conditions, thresholds, suppression. Pure: no Django."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from wedsync_monitor.structures import Secret
+
+Seconds = Annotated[int, Meta(ge=1, le=31 * 86400)]
+Operator = Literal["gt", "lt", "gte", "lte", "eq", "ne"]
+Aggregation = Literal["avg", "max", "min", "sum", "count"]
+AssetType = Literal["server", "database", "load_balancer", "container", "service"]
+EnvironmentName = Literal["development", "staging", "production"]
+
+
+class AssetFilter(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Which assets a rule is about: every part that is given must match; an empty filter means all of them.
+
+    `tags` maps a key to a value and matches the asset's tag "key:value".
+    """
+
+    asset_types: list[AssetType] = []
+    environments: list[EnvironmentName] = []
+    tags: dict[str, str] = {}
+    asset_names: list[str] = []
+
+
+class MetricCondition(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """One comparison of a metric, aggregated over the last `time_window` seconds, with a threshold."""
+
+    metric_name: Annotated[str, Meta(min_length=1, max_length=200)]
+    operator: Operator
+    threshold: float
+    aggregation: Aggregation = "avg"
+    time_window: Seconds = 300
+
+
+Conditions = Annotated[list[MetricCondition], Meta(min_length=1, max_length=20)]
+
+
+class ThresholdConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """When a breach opens an alert and when it is over.
+
+    `recovery_threshold` replaces the first condition's threshold when deciding that an open alert is over, and
+    `keep_firing_seconds` is how long it must be over before it resolves.
+    """
+
+    consecutive_breaches: Annotated[int, Meta(ge=1, le=1000)] = 1
+    recovery_threshold: float | None = None
+    keep_firing_seconds: Annotated[int, Meta(ge=0, le=86400)] = 0
+
+
+class AnomalyConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    sensitivity: Literal["low", "medium", "high"] = "medium"
+    direction: Literal["both", "up", "down"] = "both"
+    baseline_days: Annotated[int, Meta(ge=1, le=365)] = 7
+
+
+class SuppressionConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """`suppression_period`: seconds after a resolution in which a new opening tells nobody."""
+
+    suppression_period: Annotated[int, Meta(ge=0, le=31 * 86400)] = 0
+    maintenance_windows: bool = True
+
+
+class EmailConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    recipients: Annotated[
+        list[Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+$")]], Meta(min_length=1, max_length=50)
+    ]
+
+
+class SlackConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    webhook_url: Secret
+    channel: str = ""
+
+
+class PagerDutyConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    routing_key: Secret
+
+
+class WebhookConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """`secret` signs the body: X-WedSync-Signature is t=<unix seconds>,v1=<HMAC-SHA256 of "t.body">."""
+
+    url: Annotated[str, Meta(pattern=r"^https?://", max_length=2000)]
+    secret: Secret = ""
+    headers: dict[str, Secret] = {}
+
+
+class Email(msgspec.Struct, tag_field="type", tag="email", forbid_unknown_fields=True):
+    config: EmailConfig
+
+
+class Slack(msgspec.Struct, tag_field="type", tag="slack", forbid_unknown_fields=True):
+    config: SlackConfig
+
+
+class PagerDuty(msgspec.Struct, tag_field="type", tag="pagerduty", forbid_unknown_fields=True):
+    config: PagerDutyConfig
+
+
+class Webhook(msgspec.Struct, tag_field="type", tag="webhook", forbid_unknown_fields=True):
+    config: WebhookConfig
+
+
+Channel = Email | Slack | PagerDuty | Webhook
+Channels = Annotated[list[Channel], Meta(max_length=20)]
+
+
+class EscalationStep(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """One step: how many minutes after the opening, and who is told by what."""
+
+    delay_minutes: Annotated[int, Meta(ge=0, le=10080)]
+    notification_channels: Channels = []
+    users: list[str] = []
+
+
+EscalationSteps = Annotated[list[EscalationStep], Meta(min_length=1, max_length=20)]
+Clock = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+class BusinessHours(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    timezone: str = "UTC"
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = []
+    start: Clock | None = None
+    end: Clock | None = None
+
+
+class HolidaySchedule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    timezone: str = "UTC"
+    dates: list[Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]] = []
+
+
+class Recurrence(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """An RFC 5545 RRULE in a named IANA time zone."""
+
+    rrule: str
+    timezone: str = "UTC"
+
+
+class WindowNotification(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    notification_channels: Channels = []
+    notify_before_minutes: Annotated[int, Meta(ge=0, le=10080)] = 0
+
+
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "gt": operator.gt,
+    "lt": operator.lt,
+    "gte": operator.ge,
+    "lte": operator.le,
+    "eq": operator.eq,
+    "ne": operator.ne,
+}
+SYMBOLS = {"gt": ">", "lt": "<", "gte": "≥", "lte": "≤", "eq": "=", "ne": "≠"}
+
+
+def breaches(values: np.ndarray, compare: Operator, threshold: float) -> np.ndarray:
+    """Whether each of `values` (float64; NaN = no data, which never breaches) compares true with `threshold`."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(OPERATORS[compare](values, threshold)) & ~np.isnan(values)
+
+
+def worse(compare: Operator) -> int:
+    """1 where a larger value is worse, -1 where a smaller one is, 0 where neither (eq, ne)."""
+    return {"gt": 1, "gte": 1, "lt": -1, "lte": -1}.get(compare, 0)

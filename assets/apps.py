@@ -1,0 +1,14 @@
+"""Django's entry into the assets app."""
+
+from django.apps import AppConfig
+
+
+class AssetsConfig(AppConfig):
+    name = "assets"
+    verbose_name = "Assets and metrics"
+
+    def ready(self) -> None:
+        from assets.policy import POLICIES
+        from wedsync_monitor import policy
+
+        policy.register(*POLICIES)

@@ -1,0 +1,14 @@
+"""Django's entry into the remediation app."""
+
+from django.apps import AppConfig
+
+
+class RemediationConfig(AppConfig):
+    name = "remediation"
+    verbose_name = "Remediation"
+
+    def ready(self) -> None:
+        from remediation.policy import POLICIES
+        from wedsync_monitor import policy
+
+        policy.register(*POLICIES)

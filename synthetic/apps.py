@@ -1,0 +1,14 @@
+"""Django's entry into the synthetic app."""
+
+from django.apps import AppConfig
+
+
+class SyntheticConfig(AppConfig):
+    name = "synthetic"
+    verbose_name = "Synthetic checks"
+
+    def ready(self) -> None:
+        from synthetic.policy import POLICIES
+        from wedsync_monitor import policy
+
+        policy.register(*POLICIES)

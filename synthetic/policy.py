@@ -1,0 +1,11 @@
+"""Who may do what with synthetic checks and their results."""
+
+from wedsync_monitor.policy import OPERATIONS, Policy, Role, managed_by
+
+POLICIES = (
+    Policy(
+        "synthetic",
+        ("synthetic.SyntheticCheck", "synthetic.SyntheticCheckResult"),
+        managed_by(OPERATIONS, (Role.DEVELOPER, Role.VIEWER)),
+    ),
+)

@@ -1,0 +1,84 @@
+"""What every test may use: people by role, assets, the partitions of today, and a network that ends at loopback."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+
+from wedsync_monitor.models import User
+from wedsync_monitor.policy import Role
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """The roles and the partitions that every installation has after its first start."""
+    from wedsync_monitor import partitions
+    from wedsync_monitor.embedded.first_start import create_roles
+    from wedsync_monitor.retention import partitioned_tables
+
+    with django_db_blocker.unblock():
+        create_roles()
+        for table in partitioned_tables():
+            partitions.maintain(table, datetime.now(UTC).date() + timedelta(days=1))
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse every connection that leaves this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not ipaddress.ip_address(address[0]).is_loopback:
+            raise AssertionError(f"a test tried to reach {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+@pytest.fixture
+def person(db: None) -> Callable[..., User]:
+    """Make a person with roles: `person(Role.SRE)`; without arguments, one who has none."""
+    counter = iter(range(1000))
+
+    def make(*roles: Role, username: str = "") -> User:
+        user = User.objects.create_user(username or f"person-{next(counter)}", password="a long pass phrase")
+        user.groups.set(Group.objects.filter(name__in=[role.value for role in roles]))
+        return user
+
+    return make
+
+
+@pytest.fixture
+def asset(db: None) -> Callable[..., Any]:
+    """Make an asset: `asset("web-01", environment="staging")`."""
+    from assets.models import InfrastructureAsset
+
+    def make(name: str = "web-01", **columns: Any) -> InfrastructureAsset:
+        defaults = {"asset_type": "server", "asset_category": "compute", "environment": "production"}
+        return InfrastructureAsset.objects.create(asset_name=name, **(defaults | columns))
+
+    return make
+
+
+@pytest.fixture
+def api(person: Callable[..., User]) -> Iterator[Callable[..., Any]]:
+    """A DRF client signed in by session as a person with these roles: `api(Role.VIEWER).get("/api/monitoring/assets")`."""
+    from rest_framework.test import APIClient
+
+    def client(*roles: Role, user: User | None = None) -> APIClient:
+        signed_in = APIClient()
+        signed_in.force_login(user or person(*roles))
+        return signed_in
+
+    yield client

@@ -1,0 +1,19 @@
+"""Django's entry into the project's own app and its admin site."""
+
+from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
+
+
+class WedsyncMonitorConfig(AppConfig):
+    name = "wedsync_monitor"
+    verbose_name = "WedSync Monitor"
+
+    def ready(self) -> None:
+        from wedsync_monitor import policy
+        from wedsync_monitor.console.policy import POLICIES
+
+        policy.register(*POLICIES)
+
+
+class AdminConfig(DjangoAdminConfig):
+    default_site = "wedsync_monitor.admin.PolicyAdminSite"

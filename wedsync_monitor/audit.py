@@ -1,0 +1,136 @@
+"""The audit trail: every change of a configuration row, whoever made it and by whichever way in.
+
+Models are named once with `track`; who acts is a context variable that the ways in set.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from django.db import models
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
+from django.http import HttpRequest, HttpResponse
+
+from wedsync_monitor import secrets
+from wedsync_monitor.models import AuditAction, AuditEntry, User
+
+_actor: ContextVar[User | str] = ContextVar("actor", default="system")
+_UNTRACKED = {"updated_at", "created_at", "last_login", "password", "digest", "last_used_at"}
+
+
+@contextmanager
+def acting(actor: User | str) -> Iterator[None]:
+    """Changes inside are this person's, or this program's where `actor` is its name."""
+    token = _actor.set(actor)
+    try:
+        yield
+    finally:
+        _actor.reset(token)
+
+
+def act_as(actor: User | str) -> None:
+    """For the rest of this request, changes are this actor's (token authentication happens inside the view)."""
+    _actor.set(actor)
+
+
+class ActorMiddleware:
+    """Every request starts with its session's person as the actor, and leaves none behind."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with acting(_SessionPerson(request)):  # type: ignore[arg-type]
+            return self.get_response(request)
+
+
+class _SessionPerson:
+    """The request's person, looked up only when something is written."""
+
+    def __init__(self, request: HttpRequest):
+        self.request = request
+
+    def resolve(self) -> User | str:
+        person = getattr(self.request, "user", None)
+        return person if isinstance(person, User) else "anonymous"
+
+
+def _current_actor() -> tuple[User | None, str]:
+    actor: Any = _actor.get()
+    if isinstance(actor, _SessionPerson):
+        actor = actor.resolve()
+    return (actor, actor.get_username()) if isinstance(actor, User) else (None, str(actor))
+
+
+def snapshot(row: models.Model) -> dict[str, Any]:
+    """The row's columns as the audit trail may show them: JSON values, secrets masked, digests left out."""
+    columns = (field for field in row._meta.concrete_fields if field.name not in _UNTRACKED)
+    return {field.name: _plain(secrets.mask(getattr(row, field.attname))) for field in columns}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, uuid.UUID | datetime.datetime | datetime.date | decimal.Decimal):
+        return str(value)
+    return value if isinstance(value, str | int | float | bool | list | dict | None) else str(value)
+
+
+def _write(action: str, row: models.Model, changes: dict[str, Any]) -> None:
+    person, name = _current_actor()
+    AuditEntry.objects.create(
+        actor=person,
+        actor_name=name,
+        action=action,
+        table_name=row._meta.db_table,
+        object_id=str(row.pk),
+        object_name=str(row),
+        changes=changes,
+    )
+
+
+def track(*tracked: type[models.Model]) -> None:
+    """Write an audit entry for each creation, change and deletion of rows of these models."""
+    for model in tracked:
+        uid = f"audit {model._meta.label}"
+        pre_save.connect(_remember, sender=model, dispatch_uid=uid)
+        post_save.connect(_saved, sender=model, dispatch_uid=uid)
+        post_delete.connect(_deleted, sender=model, dispatch_uid=uid)
+
+
+def track_roles() -> None:
+    """Write an audit entry when a person gains or loses a role."""
+    m2m_changed.connect(_roles_changed, sender=User.groups.through, dispatch_uid="audit roles")
+
+
+def _remember(sender: type[models.Model], instance: models.Model, raw: bool = False, **_: Any) -> None:
+    stored = None if instance._state.adding else sender._base_manager.filter(pk=instance.pk).first()
+    instance._audit_before = snapshot(stored) if stored else None  # type: ignore[attr-defined]
+
+
+def _saved(
+    sender: type[models.Model], instance: models.Model, created: bool, raw: bool = False, **_: Any
+) -> None:
+    before: dict[str, Any] = getattr(instance, "_audit_before", None) or {}
+    after = snapshot(instance)
+    changes = {name: [before.get(name), value] for name, value in after.items() if before.get(name) != value}
+    if created or changes:
+        _write(AuditAction.CREATE if created else AuditAction.CHANGE, instance, changes)
+
+
+def _deleted(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
+    _write(AuditAction.DELETE, instance, {name: [value, None] for name, value in snapshot(instance).items()})
+
+
+def _roles_changed(sender: Any, instance: Any, action: str, pk_set: set[Any] | None, **_: Any) -> None:
+    if action not in ("post_add", "post_remove", "pre_clear") or not isinstance(instance, User):
+        return
+    groups = instance.groups.model.objects.filter(pk__in=pk_set) if pk_set else instance.groups.all()
+    names = sorted(groups.values_list("name", flat=True))
+    change = [None, names] if action == "post_add" else [names, None]
+    if names:
+        _write(AuditAction.CHANGE, instance, {"roles": change})

@@ -1,0 +1,39 @@
+"""The console's frame: the tabs that a person's roles open, and what the frame shows of the person."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from wedsync_monitor import policy
+from wedsync_monitor.policy import Verb
+
+# id, label, icon, URL name, resource that opens it
+TABS = (
+    ("monitoring-overview", "Overview", "chart-bar", "console:overview", "assets"),
+    ("infrastructure-assets", "Assets", "server", "console:assets", "assets"),
+    ("alert-management", "Alerts", "alert-triangle", "console:alerts", "alerts"),
+    ("synthetic-monitoring", "Synthetic Checks", "clock", "console:synthetic", "synthetic"),
+    ("capacity-planning", "Capacity", "trending-up", "console:capacity", "forecasts"),
+    ("automated-remediation", "Remediation", "shield", "console:remediation", "remediation_actions"),
+    ("dashboards", "Dashboards", "layout-dashboard", "console:dashboards", "dashboards"),
+)
+
+
+def tabs_for(person: policy.Person, path: str) -> list[dict[str, Any]]:
+    """The tabs that `person` may open; the one that `path` lies in is active."""
+    return [
+        {"id": name, "label": label, "icon": icon, "url": url, "active": path.startswith(url), "badge": None}
+        for name, label, icon, route, resource in TABS
+        if policy.may(person, Verb.READ, resource)
+        for url in [reverse(route)]
+    ]
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """Context of every page (a template context processor)."""
+    person = getattr(request, "user", None)
+    if person is None or not person.is_authenticated:
+        return {"navigation": [], "roles": []}
+    roles = sorted(policy.roles_of(person))
+    return {"navigation": tabs_for(person, request.path), "roles": roles, "can_open_admin": bool(roles)}

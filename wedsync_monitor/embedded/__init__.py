@@ -1,0 +1,1 @@
+"""The servers and processes that one machine runs by itself when no others are named."""

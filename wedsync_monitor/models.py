@@ -1,0 +1,115 @@
+"""Tables that every app shares: people, their tokens, the audit trail and the dashboards."""
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+from wedsync_monitor import schema
+from wedsync_monitor.structured import StructuredField
+from wedsync_monitor.structures import AccessControl, AnyObject, Widget
+
+
+class User(AbstractUser):
+    """A person; roles are groups (wedsync_monitor.policy.Role)."""
+
+    id = schema.uuid_key()
+
+    class Meta(AbstractUser.Meta):
+        db_table = "users"
+
+
+class TokenScope(models.TextChoices):
+    FULL = "full", "Everything the person may do"
+    READ = "read", "Read only"
+    METRICS = "metrics", "Send metrics only"
+
+
+class ApiToken(models.Model):
+    """A person's bearer token for programs: stored as a SHA-256 digest, shown once."""
+
+    id = schema.uuid_key()
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    label = models.TextField(help_text="What uses this token.")
+    digest = models.BinaryField(max_length=32, unique=True, editable=False)
+    scope = schema.choice(TokenScope, TokenScope.FULL)
+    created_at = schema.created_at()
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        db_table = "api_tokens"
+        ordering = ["-created_at"]
+        constraints = [schema.one_of("api_tokens", "scope", TokenScope)]
+
+    def __str__(self) -> str:
+        return f"{self.label} ({self.user})"
+
+
+class AuditAction(models.TextChoices):
+    CREATE = "create"
+    CHANGE = "change"
+    DELETE = "delete"
+
+
+class AuditEntry(models.Model):
+    """One change of configuration: who, when, from what to what. Written once, never changed; secrets are masked."""
+
+    id = models.BigAutoField(primary_key=True)
+    at = schema.created_at()
+    actor = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    actor_name = models.TextField(help_text="The actor as named then, also where it was a program.")
+    action = schema.choice(AuditAction)
+    table_name = models.TextField()
+    object_id = models.TextField()
+    object_name = models.TextField()
+    changes = models.JSONField(help_text='{"column": [before, after]}')
+
+    class Meta:
+        db_table = "audit_entries"
+        ordering = ["-at", "-id"]
+        verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(fields=["-at"], name="idx_audit_at"),
+            models.Index(fields=["table_name", "object_id", "-at"], name="idx_audit_object"),
+        ]
+        constraints = [schema.one_of("audit_entries", "action", AuditAction)]
+
+    def __str__(self) -> str:
+        return f"{self.actor_name} {self.action} {self.object_name}"
+
+
+class DashboardType(models.TextChoices):
+    OPERATIONAL = "operational"
+    EXECUTIVE = "executive"
+    CUSTOM = "custom"
+
+
+class MonitoringDashboard(models.Model):
+    """A page of widgets that a person keeps, shares or makes public."""
+
+    id = schema.uuid_key()
+    dashboard_name = models.TextField(unique=True)
+    dashboard_type = schema.choice(DashboardType, DashboardType.OPERATIONAL)
+    dashboard_config = StructuredField(structure=AnyObject, default=dict, blank=True)
+    widget_configs = StructuredField(structure=list[Widget], default=list, blank=True)
+    refresh_interval = models.IntegerField(**schema.fixed(30), help_text="Seconds.")
+    access_control = StructuredField(structure=AccessControl, default=dict, blank=True)
+    tags = StructuredField(structure=list[str], default=list, blank=True)
+    is_public = models.BooleanField(**schema.fixed(False))
+    is_default = models.BooleanField(**schema.fixed(False))
+    created_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="dashboards"
+    )
+    created_at = schema.created_at()
+    updated_at = schema.updated_at()
+
+    class Meta:
+        db_table = "monitoring_dashboards"
+        ordering = ["dashboard_name"]
+        constraints = [
+            schema.one_of("monitoring_dashboards", "dashboard_type", DashboardType),
+            schema.in_range("monitoring_dashboards", "refresh_interval", 5, 86400),
+        ]
+
+    def __str__(self) -> str:
+        return self.dashboard_name

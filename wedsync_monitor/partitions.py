@@ -1,0 +1,60 @@
+"""Time partitions of the tables that name themselves here: made ahead, dropped by retention, never emptied by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from django.db import connection
+
+DAYS_AHEAD = 3
+
+
+@dataclass(frozen=True)
+class PartitionedTable:
+    """A table partitioned by UTC day, and how many days are kept."""
+
+    name: str
+    retention_days: int
+
+    def partition(self, day: date) -> str:
+        return f"{self.name}_{day:%Y%m%d}"
+
+
+def existing(table: PartitionedTable) -> dict[date, str]:
+    """The partitions that there are, by day."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass", [table.name]
+        )
+        names = [row[0] for row in cursor.fetchall()]
+    return {datetime.strptime(name[-8:], "%Y%m%d").replace(tzinfo=UTC).date(): name for name in names}
+
+
+def ensure(table: PartitionedTable, days: Iterable[date]) -> list[str]:
+    """Make the partitions of `days` that are missing, each in its own statement; safe to run twice at once."""
+    have = existing(table)
+    made = [day for day in sorted(set(days)) if day not in have]
+    for day in made:
+        bounds = [f"{day:%Y-%m-%d} 00:00:00+00", f"{day + timedelta(days=1):%Y-%m-%d} 00:00:00+00"]
+        with connection.cursor() as cursor:
+            # One maker at a time: CREATE … IF NOT EXISTS alone still races.
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [table.name])
+            cursor.execute(
+                f"CREATE TABLE IF NOT EXISTS {table.partition(day)} PARTITION OF {table.name} "
+                f"FOR VALUES FROM ('{bounds[0]}') TO ('{bounds[1]}')"
+            )
+    return [table.partition(day) for day in made]
+
+
+def maintain(table: PartitionedTable, today: date) -> tuple[list[str], list[str]]:
+    """Make the partitions of the retention's days and a few ahead, drop older ones; answers (made, dropped)."""
+    oldest = today - timedelta(days=table.retention_days)
+    span = (today + DAYS_AHEAD * timedelta(days=1) - oldest).days
+    made = ensure(table, (oldest + timedelta(days=offset) for offset in range(span + 1)))
+    dropped = [name for day, name in existing(table).items() if day < oldest]
+    for name in dropped:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP TABLE IF EXISTS {name}")
+    return made, dropped

@@ -1,0 +1,109 @@
+"""Secrets inside JSON values: sealed at rest (Fernet), masked wherever they would be shown."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+import msgspec
+from cryptography.fernet import Fernet, InvalidToken
+from django.conf import settings
+
+MASK = "********"
+_SEALED = "sealed:v1:"
+
+
+class Unreadable(Exception):
+    """A sealed secret cannot be opened with this installation's key."""
+
+
+def _fernet() -> Fernet:
+    digest = hashlib.sha256(b"wedsync sealed secrets" + settings.SECRET_KEY.encode()).digest()
+    return Fernet(base64.urlsafe_b64encode(digest))
+
+
+def seal_text(text: str) -> str:
+    return text if text.startswith(_SEALED) else _SEALED + _fernet().encrypt(text.encode()).decode()
+
+
+def open_text(text: str) -> str:
+    """The clear text of a sealed string; other strings are answered as they are. Raises Unreadable."""
+    if not text.startswith(_SEALED):
+        return text
+    try:
+        return _fernet().decrypt(text[len(_SEALED) :].encode()).decode()
+    except InvalidToken as error:
+        raise Unreadable("a stored secret was sealed with another secret key; enter it again") from error
+
+
+def _map_strings(value: Any, change: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _map_strings(item, change) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_map_strings(item, change) for item in value]
+    return change(value) if isinstance(value, str) else value
+
+
+def mask(value: Any) -> Any:
+    """`value` as people, logs, audit rows and exports may see it."""
+    return _map_strings(value, lambda text: MASK if text.startswith(_SEALED) else text)
+
+
+def reveal(value: Any) -> Any:
+    """`value` with every sealed string opened, for the code that uses it. Raises Unreadable."""
+    return _map_strings(value, open_text)
+
+
+def holds_mask(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(holds_mask(item) for item in value.values())
+    if isinstance(value, list):
+        return any(holds_mask(item) for item in value)
+    return value == MASK
+
+
+def restore_masked(value: Any, stored: Any) -> Any:
+    """Put back what is `stored` at the same place wherever `value` still shows the mask."""
+    if isinstance(value, dict):
+        old = stored if isinstance(stored, dict) else {}
+        return {key: restore_masked(item, old.get(key)) for key, item in value.items()}
+    if isinstance(value, list):
+        olds = stored if isinstance(stored, list) else []
+        return [restore_masked(item, olds[i] if i < len(olds) else None) for i, item in enumerate(value)]
+    return stored if value == MASK and stored is not None else value
+
+
+def seal(structure: Any, value: Any) -> Any:
+    """Seal every string of `value` that `structure` declares as a Secret."""
+    return _seal(msgspec.inspect.type_info(structure), value)
+
+
+def _seal(info: Any, value: Any) -> Any:
+    kind = msgspec.inspect
+    if isinstance(info, kind.Metadata):
+        if (info.extra or {}).get("secret") and isinstance(value, str):
+            return seal_text(value)
+        return _seal(info.type, value)
+    if isinstance(info, kind.UnionType):
+        return _seal_union(info, value)
+    if isinstance(info, kind.StructType) and isinstance(value, dict):
+        types = {field.encode_name: field.type for field in info.fields}
+        return {key: _seal(types[key], item) if key in types else item for key, item in value.items()}
+    if isinstance(info, kind.DictType) and isinstance(value, dict):
+        return {key: _seal(info.value_type, item) for key, item in value.items()}
+    if isinstance(info, kind.ListType) and isinstance(value, list):
+        return [_seal(info.item_type, item) for item in value]
+    return value
+
+
+def _seal_union(info: Any, value: Any) -> Any:
+    for member in info.types:
+        inner = member.type if isinstance(member, msgspec.inspect.Metadata) else member
+        if isinstance(inner, msgspec.inspect.StructType):
+            tag = value.get(inner.tag_field) if isinstance(value, dict) and inner.tag_field else None
+            if tag == inner.tag:
+                return _seal(member, value)
+        elif not isinstance(inner, msgspec.inspect.NoneType) and value is not None:
+            return _seal(member, value)
+    return value

@@ -1,0 +1,65 @@
+"""JSON columns that are held to one declared structure (msgspec types) on every way in, with secrets sealed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from wedsync_monitor import secrets
+from wedsync_monitor.structures import AnyObject
+
+
+def problem_with(structure: Any, value: Any) -> str | None:
+    """Say what is wrong with `value` and where, or None where it fits `structure`."""
+    try:
+        msgspec.convert(value, structure, strict=True)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return None
+
+
+class StructuredField(models.JSONField):
+    """A JSONField whose value must convert to `structure`.
+
+    Checked by full_clean (admin, console forms), by serializers (as a validator) and again when the row is saved.
+    Strings that `structure` marks as `secrets.Secret` are sealed before they reach the database, and a masked value
+    that comes back from a form keeps what is stored.
+    """
+
+    def __init__(
+        self, *args: Any, structure: Any = AnyObject, check: Callable[[Any], None] | None = None, **kw: Any
+    ):
+        self.structure = structure
+        self.check_meaning = check
+        super().__init__(*args, **kw)
+        self.validators = [*self.validators, self.check_structure]
+
+    def check_structure(self, value: Any) -> None:
+        if value is None and self.null:
+            return
+        if problem := problem_with(self.structure, value):
+            raise ValidationError(problem, code="structure")
+        if self.check_meaning:
+            self.check_meaning(value)
+
+    def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.JSONField", args, kwargs
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        value = super().pre_save(model_instance, add)
+        if value is None or hasattr(value, "resolve_expression"):
+            return value
+        if secrets.holds_mask(value):
+            stored = (
+                type(model_instance)
+                ._base_manager.filter(pk=model_instance.pk)
+                .values_list(self.attname, flat=True)
+            )
+            value = secrets.restore_masked(value, stored.first())
+        self.check_structure(value)
+        value = secrets.seal(self.structure, value)
+        setattr(model_instance, self.attname, value)
+        return value

@@ -1,0 +1,84 @@
+"""People's bearer tokens for programs: made, shown once, checked, revoked."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from wedsync_monitor import audit
+from wedsync_monitor.models import ApiToken, TokenScope, User
+
+LIFETIME = timedelta(days=365)
+# A token says what it is at first sight, to people and to secret scanners.
+PREFIX = "wst_"
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+def digest(secret: str) -> bytes:
+    """What is stored of a bearer secret: 256 random bits need no slow hash."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def issue(
+    user: User, label: str, now: datetime, scope: str = TokenScope.FULL, lifetime: timedelta = LIFETIME
+) -> str:
+    """Make a token for `user` and answer its secret: the only time that it is shown."""
+    secret = PREFIX + secrets.token_urlsafe(32)
+    ApiToken.objects.create(
+        user=user, label=label, digest=digest(secret), scope=scope, expires_at=now + lifetime
+    )
+    return secret
+
+
+def valid(now: datetime) -> Q:
+    return Q(revoked_at=None, expires_at__gt=now, user__is_active=True)
+
+
+def bearer(header: bytes) -> str | None:
+    """The secret in an Authorization header, or None where it is not of the form `Bearer …`."""
+    scheme, _, secret = header.decode("latin-1").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" and secret.strip() else None
+
+
+class TokenAuthentication(BaseAuthentication):
+    """DRF's view of people's tokens. An agent's key does not pass here: it opens the agent endpoints only."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
+        secret = bearer(get_authorization_header(request))
+        if secret is None:
+            return None
+        token = (
+            ApiToken.objects.select_related("user")
+            .filter(valid(timezone.now()), digest=digest(secret))
+            .first()
+        )
+        if token is None:
+            raise AuthenticationFailed(
+                "This token is unknown, expired or revoked; ask an administrator for a new one."
+            )
+        _limit(token, request)
+        audit.act_as(token.user)
+        _note_use(token, timezone.now())
+        return token.user, token
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+def _limit(token: ApiToken, request: Request) -> None:
+    if token.scope == TokenScope.METRICS:
+        raise AuthenticationFailed("This token may only send metrics.")
+    if token.scope == TokenScope.READ and request.method not in _SAFE:
+        raise AuthenticationFailed("This token may only read.")
+
+
+def _note_use(token: ApiToken, now: datetime) -> None:
+    if token.last_used_at is None or now - token.last_used_at > timedelta(minutes=5):
+        ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)

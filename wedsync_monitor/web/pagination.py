@@ -1,0 +1,37 @@
+"""Page-number pagination that leaves the specification's envelopes as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.exceptions import ValidationError
+from rest_framework.pagination import PageNumberPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+
+class EnvelopePagination(PageNumberPagination):
+    """Pages by `?page=` and `?page_size=`; totals and neighbours travel in headers.
+
+    The body is the view's own envelope. X-Total-Count is the number of rows in all pages, and Link (RFC 8288)
+    names the next and previous page.
+    """
+
+    page_size = 100
+    max_page_size = 1000
+    page_size_query_param = "page_size"
+
+    def get_page_size(self, request: Request) -> int | None:
+        raw = request.query_params.get(self.page_size_query_param)
+        if raw is not None and (not raw.isdigit() or not 1 <= int(raw) <= self.max_page_size):
+            raise ValidationError({"page_size": f"send a whole number from 1 to {self.max_page_size}"})
+        return super().get_page_size(request)
+
+    def headers(self) -> dict[str, str]:
+        links = {"next": self.get_next_link(), "prev": self.get_previous_link()}
+        link = ", ".join(f'<{url}>; rel="{name}"' for name, url in links.items() if url)
+        assert self.page is not None
+        return {"X-Total-Count": str(self.page.paginator.count)} | ({"Link": link} if link else {})
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response(data, headers=self.headers())
