@@ -16,13 +16,21 @@ from wedsync_monitor.policy import Role
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """The roles and the partitions that every installation has after its first start."""
+def django_db_setup(
+    django_test_environment: None, django_db_modify_db_settings: None, django_db_blocker: Any
+) -> None:
+    """The test database, with the roles and partitions that every installation has after its first start.
+
+    It goes with its server, so nothing drops it.
+    """
+    from django.test.utils import setup_databases
+
     from wedsync_monitor import partitions
     from wedsync_monitor.embedded.first_start import create_roles
     from wedsync_monitor.retention import partitioned_tables
 
     with django_db_blocker.unblock():
+        setup_databases(verbosity=0, interactive=False)
         create_roles()
         for table in partitioned_tables():
             partitions.maintain(table, datetime.now(UTC).date() + timedelta(days=1))
@@ -47,7 +55,34 @@ def now() -> datetime:
 
 
 @pytest.fixture
-def person(db: None) -> Callable[..., User]:
+def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The database without a transaction around the test: what other connections, threads and processes see."""
+    from django.apps import apps
+    from django.db import connection, connections
+
+    from assets import authentication
+    from assets.metrics import endpoint, layouts
+
+    kept = {"auth_group", "auth_permission", "django_content_type"}
+    tables = {model._meta.db_table for model in apps.get_models() if model._meta.managed} - kept
+    with django_db_blocker.unblock():
+        yield
+        with connection.cursor() as cursor:
+            cursor.execute(f"TRUNCATE {', '.join(sorted(tables))}, metric_frame CASCADE")
+        connections.close_all()
+    layouts.forget()
+    endpoint._assets.clear()
+    authentication._senders.clear()
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> None:
+    """A transaction that is rolled back, unless the test asked for `committed` rows."""
+    request.getfixturevalue("committed" if "committed" in request.fixturenames else "db")
+
+
+@pytest.fixture
+def person(database: None) -> Callable[..., User]:
     """Make a person with roles: `person(Role.SRE)`; without arguments, one who has none."""
     counter = iter(range(1000))
 
@@ -60,7 +95,7 @@ def person(db: None) -> Callable[..., User]:
 
 
 @pytest.fixture
-def asset(db: None) -> Callable[..., Any]:
+def asset(database: None) -> Callable[..., Any]:
     """Make an asset: `asset("web-01", environment="staging")`."""
     from assets.models import InfrastructureAsset
 

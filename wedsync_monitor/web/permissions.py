@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from wedsync_monitor import policy
 from wedsync_monitor.policy import Verb
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView
 
 REST_VERBS: dict[str, Verb] = {
     "GET": Verb.READ,

@@ -1,0 +1,191 @@
+"""Group commit: the frames of requests that arrive together share one COPY and one transaction.
+
+Each process that stores metrics has one `Committer`, a thread with a connection of its own. A request hands over its
+rows and waits; whatever has piled up meanwhile goes in the next transaction. The keys and tokens of those requests are
+checked again inside that transaction, so that a revoked one stores nothing from then on.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from assets.metrics.frames import COPY_HEADER, COPY_INTO, COPY_TRAILER
+
+_MAX_BYTES_PER_COMMIT = 32 * 1024 * 1024
+_MAX_BYTES_WAITING = 256 * 1024 * 1024
+_COMMIT_TIMEOUT_SECONDS = 30
+
+_STILL_VALID = """
+    SELECT id FROM agent_keys WHERE id = ANY(%(ids)s) AND revoked_at IS NULL AND expires_at > now()
+    UNION ALL
+    SELECT id FROM api_tokens WHERE id = ANY(%(ids)s) AND revoked_at IS NULL AND expires_at > now()"""
+_STAGE = "CREATE TEMPORARY TABLE staged (LIKE metric_frame INCLUDING DEFAULTS) ON COMMIT DROP"
+_MERGE = "INSERT INTO metric_frame SELECT * FROM staged ON CONFLICT DO NOTHING"
+
+
+class Unavailable(Exception):
+    """The database does not take the samples now; the sender should try again."""
+
+
+class Revoked(Exception):
+    """The key or token was revoked or expired before its samples were stored."""
+
+
+@dataclass
+class _Submission:
+    rows: bytes
+    credential: UUID | None
+    done: Future[None] = field(default_factory=Future)
+
+
+class Committer:
+    """Stores COPY rows of frames; `submit` returns once they are committed."""
+
+    def __init__(self, conninfo: dict[str, Any]):
+        self._conninfo = conninfo
+        self._waiting: deque[_Submission] = deque()
+        self._waiting_bytes = 0
+        self._wake = threading.Condition()
+        self._connection: psycopg.Connection[Any] | None = None
+        threading.Thread(target=self._run, name="metric-committer", daemon=True).start()
+
+    def submit(self, rows: bytes, credential: UUID | None = None) -> None:
+        """Store `rows` durably. Raises Revoked, Unavailable, or psycopg.Error for rows that cannot be stored."""
+        submission = _Submission(rows, credential)
+        with self._wake:
+            if self._waiting_bytes + len(rows) > _MAX_BYTES_WAITING:
+                raise Unavailable("too many samples are waiting to be stored")
+            self._waiting.append(submission)
+            self._waiting_bytes += len(rows)
+            self._wake.notify()
+        try:
+            submission.done.result(_COMMIT_TIMEOUT_SECONDS)
+        except TimeoutError as error:
+            raise Unavailable("the database is too slow") from error
+
+    def _run(self) -> None:
+        while True:
+            batch = self._take()
+            try:
+                refused = self._store(batch)
+            except psycopg.Error as error:
+                self._fail(batch, error)
+                continue
+            for submission in batch:
+                if submission.credential in refused:
+                    submission.done.set_exception(Revoked())
+                else:
+                    submission.done.set_result(None)
+
+    def _take(self) -> list[_Submission]:
+        with self._wake:
+            self._wake.wait_for(lambda: self._waiting)
+            batch, size = [self._waiting.popleft()], 0
+            while self._waiting and size + len(self._waiting[0].rows) <= _MAX_BYTES_PER_COMMIT:
+                batch.append(self._waiting.popleft())
+                size += len(batch[-1].rows)
+            self._waiting_bytes -= sum(len(submission.rows) for submission in batch)
+            return batch
+
+    def _store(self, batch: Sequence[_Submission]) -> set[UUID]:
+        """Commit the batch and answer the credentials that are no longer valid."""
+        connection = self._connect()
+        try:
+            return self._copy(connection, batch, staged=False)
+        except psycopg.errors.UniqueViolation:
+            # Something was sent again: merge by way of a staging table.
+            return self._copy(connection, batch, staged=True)
+
+    def _copy(self, connection: psycopg.Connection[Any], batch: Sequence[_Submission], staged: bool) -> set[UUID]:
+        with connection.transaction(), connection.cursor() as cursor:
+            claimed = {submission.credential for submission in batch if submission.credential}
+            refused: set[UUID] = set()
+            if claimed:
+                rows = cursor.execute(_STILL_VALID, {"ids": list(claimed)}).fetchall()
+                refused = claimed - {row[0] for row in rows}
+            if staged:
+                cursor.execute(_STAGE)
+            with cursor.copy(COPY_INTO.format(table="staged" if staged else "metric_frame")) as copy:
+                copy.write(COPY_HEADER)
+                for submission in batch:
+                    if submission.credential not in refused:
+                        copy.write(submission.rows)
+                copy.write(COPY_TRAILER)
+            if staged:
+                cursor.execute(_MERGE)
+        return refused
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        if self._connection is None or self._connection.closed:
+            self._connection = connect(self._conninfo)
+        return self._connection
+
+    def _fail(self, batch: Sequence[_Submission], error: psycopg.Error) -> None:
+        """One request's bad rows must not cost the others theirs: store each alone. An outage is told to all."""
+        outage = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        if outage and self._connection is not None:
+            self._connection.close()
+        if outage or len(batch) == 1:
+            told = Unavailable(str(error)) if outage else error
+            for submission in batch:
+                submission.done.set_exception(told)
+            return
+        for submission in batch:
+            try:
+                refused = self._store([submission])
+                submission.done.set_exception(Revoked()) if refused else submission.done.set_result(None)
+            except psycopg.Error as own_error:
+                self._fail([submission], own_error)
+
+
+def connect(conninfo: dict[str, Any]) -> psycopg.Connection[Any]:
+    """An autocommit connection beside Django's, with short waits for what is away."""
+    return psycopg.connect(**conninfo, autocommit=True)
+
+
+def conninfo() -> dict[str, Any]:
+    """Django's database as psycopg names it."""
+    from django.db import connection
+
+    parameters = connection.get_connection_params()
+    wanted = ("dbname", "host", "port", "user", "password", "connect_timeout", "sslmode", "sslrootcert")
+    return {name: parameters[name] for name in wanted if name in parameters}
+
+
+_committers: dict[tuple[int, str], Committer] = {}
+_lock = threading.Lock()
+
+
+def committer() -> Committer:
+    """This process's committer; a forked child makes its own."""
+    parameters = conninfo()
+    place = (os.getpid(), repr(sorted(parameters.items())))
+    with _lock:
+        if place not in _committers:
+            _committers[place] = Committer(parameters)
+        return _committers[place]
+
+
+_local = threading.local()
+
+
+def lookup_connection() -> psycopg.Connection[Any]:
+    """This thread's autocommit connection for series and layouts. Raises Unavailable."""
+    parameters = conninfo()
+    place = (os.getpid(), repr(sorted(parameters.items())))
+    if getattr(_local, "place", None) != place or _local.connection.closed or _local.connection.broken:
+        try:
+            _local.connection, _local.place = connect(parameters), place
+        except psycopg.OperationalError as error:
+            raise Unavailable(str(error)) from error
+    connection: psycopg.Connection[Any] = _local.connection
+    return connection

@@ -1,0 +1,160 @@
+"""Series and layouts by what they are: looked up in this process, then in the database, made where missing.
+
+Rows of both tables are committed at once and never change, so what a process remembers stays true. An asset that is
+deleted takes its rows along; frames of a forgotten layout are never read.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from assets.metrics.identity import SeriesKey, layout_fingerprint
+
+# Exact layouts that an asset may have. A sender that cuts its requests anywhere would breed them without end: past
+# this number its odd selections are stored as frames of one series each.
+MAX_LAYOUTS_PER_ASSET = 256
+_REMEMBERED = 500_000
+
+
+@dataclass(frozen=True)
+class Place:
+    """The natural key of a series or layout."""
+
+    asset_id: UUID
+    fingerprint: bytes
+
+
+class Memory:
+    """A bounded mapping from places to row ids that threads share; the oldest entries go first."""
+
+    def __init__(self, size: int = _REMEMBERED):
+        self._entries: OrderedDict[Place, int] = OrderedDict()
+        self._size, self._lock = size, Lock()
+
+    def find(self, places: Sequence[Place]) -> dict[Place, int]:
+        entries = self._entries
+        return {place: entries[place] for place in places if place in entries}
+
+    def keep(self, found: dict[Place, int]) -> None:
+        with self._lock:
+            self._entries.update(found)
+            while len(self._entries) > self._size:
+                self._entries.popitem(last=False)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._entries.clear()
+
+
+_series, _layouts = Memory(), Memory()
+
+
+def forget() -> None:
+    """Drop what this process remembers, after the tables were emptied."""
+    _series.clear()
+    _layouts.clear()
+
+
+def series_ids(
+    connection: psycopg.Connection[Any], wanted: dict[Place, SeriesKey], quality: dict[Place, float] | None = None
+) -> dict[Place, int]:
+    """The ids of `wanted` series; missing ones are made by one statement. Unknown assets have none in the answer.
+
+    `connection` must be in autocommit mode.
+    """
+    found = _series.find(list(wanted))
+    # Sorted, so that two writers take the unique index in the same order and never wait for each other in a ring.
+    missing = sorted((place for place in wanted if place not in found), key=_order)
+    if missing:
+        _insert_series(connection, missing, wanted, quality or {})
+        made = _stored(connection, "metric_series", missing)
+        _series.keep(made)
+        found |= made
+    return found
+
+
+def _order(place: Place) -> tuple[bytes, bytes]:
+    return place.asset_id.bytes, place.fingerprint
+
+
+def _insert_series(
+    connection: psycopg.Connection[Any],
+    places: Sequence[Place],
+    wanted: dict[Place, SeriesKey],
+    quality: dict[Place, float],
+) -> None:
+    keys = [wanted[place] for place in places]
+    connection.execute(
+        """INSERT INTO metric_series (asset_id, fingerprint, agent_id, metric_name, metric_type, metric_unit,
+                                      metric_labels, collection_method, data_quality_score)
+           SELECT wanted.*
+           FROM unnest(%s::uuid[], %s::bytea[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::jsonb[],
+                       %s::text[], %s::float8[]) AS wanted (asset_id, f, agent, name, type, unit, labels, method, quality)
+           WHERE EXISTS (SELECT FROM infrastructure_assets asset WHERE asset.id = wanted.asset_id)
+           ON CONFLICT DO NOTHING""",
+        [
+            [place.asset_id for place in places],
+            [place.fingerprint for place in places],
+            [key.agent_id for key in keys],
+            [key.metric_name for key in keys],
+            [key.metric_type for key in keys],
+            [key.metric_unit for key in keys],
+            [Jsonb(dict(key.labels)) for key in keys],
+            [key.collection_method for key in keys],
+            [quality.get(place, 1.0) for place in places],
+        ],
+    )
+
+
+def _stored(connection: psycopg.Connection[Any], table: str, places: Sequence[Place]) -> dict[Place, int]:
+    rows = connection.execute(
+        f"""SELECT asset_id, fingerprint, stored.id
+            FROM unnest(%s::uuid[], %s::bytea[]) AS wanted (asset_id, fingerprint)
+            JOIN {table} stored USING (asset_id, fingerprint)""",  # noqa: S608
+        [[place.asset_id for place in places], [place.fingerprint for place in places]],
+    )
+    return {Place(asset_id, bytes(fingerprint)): row_id for asset_id, fingerprint, row_id in rows}
+
+
+def layout_ids(
+    connection: psycopg.Connection[Any], wanted: Sequence[tuple[UUID, tuple[int, ...]]]
+) -> dict[tuple[UUID, tuple[int, ...]], int]:
+    """The ids of layouts (asset, ordered series ids). A layout of several series that its asset has no room for is
+    left out of the answer: store its samples by layouts of one series."""
+    places = {Place(asset_id, layout_fingerprint(ids)): (asset_id, ids) for asset_id, ids in wanted}
+    found = _layouts.find(list(places))
+    missing = sorted((place for place in places if place not in found), key=_order)
+    if missing:
+        _insert_layouts(connection, missing, places)
+        made = _stored(connection, "metric_layout", missing)
+        _layouts.keep(made)
+        found |= made
+    return {places[place]: row_id for place, row_id in found.items()}
+
+
+def _insert_layouts(
+    connection: psycopg.Connection[Any], missing: Sequence[Place], places: dict[Place, tuple[UUID, tuple[int, ...]]]
+) -> None:
+    connection.execute(
+        """INSERT INTO metric_layout (asset_id, fingerprint, series_ids)
+           SELECT asset_id, fingerprint, ids::bigint[]
+           FROM unnest(%s::uuid[], %s::bytea[], %s::text[]) AS wanted (asset_id, fingerprint, ids)
+           WHERE cardinality(ids::bigint[]) = 1
+              OR (SELECT count(*) FROM metric_layout layout
+                  WHERE layout.asset_id = wanted.asset_id AND cardinality(layout.series_ids) > 1) < %s
+           ON CONFLICT DO NOTHING""",
+        [
+            [place.asset_id for place in missing],
+            [place.fingerprint for place in missing],
+            ["{" + ",".join(map(str, places[place][1])) + "}" for place in missing],
+            MAX_LAYOUTS_PER_ASSET,
+        ],
+    )

@@ -1,0 +1,275 @@
+"""What senders put on the wire, decoded into columns: JSON samples and the agent's columnar form. Pure: no Django.
+
+A bad sample is refused by itself, with its index and what to send instead; the rest of the request is kept.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from assets.metrics.identity import SeriesKey
+
+MAX_SERIES_PER_BATCH = 10_000
+MAX_SAMPLES_PER_REQUEST = 1_000_000
+
+
+class Malformed(Exception):
+    """Nothing of the request can be used; the text says what to send instead."""
+
+
+class TooLarge(Exception):
+    """The request is larger than is taken at once, as sent or once unpacked."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One part of a request that was not taken: its index, the field at fault, and what to send instead."""
+
+    index: int
+    field: str
+    reason: str
+
+
+class JsonSample(msgspec.Struct, forbid_unknown_fields=True):
+    """One sample with the specification's field names. `asset_id` may also be an asset's name."""
+
+    metric_name: str
+    metric_value: float
+    asset_id: str | None = None
+    asset_name: str | None = None
+    metric_type: str = "gauge"
+    metric_unit: str | None = None
+    metric_labels: dict[str, str] = {}
+    collection_timestamp: datetime | float | None = None
+    collection_method: str = "push"
+    data_quality_score: float = 1.0
+
+
+class _Many(msgspec.Struct, forbid_unknown_fields=True):
+    metrics: list[msgspec.Raw]
+
+
+class _ColumnarBatch(msgspec.Struct, forbid_unknown_fields=True):
+    series: msgspec.Raw
+    timestamps: bytes
+    values: bytes
+
+
+class _Columnar(msgspec.Struct, forbid_unknown_fields=True):
+    v: int
+    batches: list[_ColumnarBatch]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """m instants of n series of one asset (the sender's own where `asset` is None)."""
+
+    series: tuple[SeriesKey, ...]
+    timestamps: NDArray[np.int64]
+    values: NDArray[np.float64]
+    index: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample; `asset` is an id or name, None for the sender's own."""
+
+    asset: str | None
+    key: SeriesKey
+    timestamp_ms: int
+    value: float
+    quality: float = 1.0
+    index: int = 0
+
+
+@dataclass
+class Decoded:
+    """What was understood of a request, and what was refused already."""
+
+    samples: list[Sample] = field(default_factory=list)
+    columns: list[Columns] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+def unpack(body: bytes, encoding: str, limit: int) -> bytes:
+    """`body` without its Content-Encoding, of at most `limit` bytes. Raises TooLarge or Malformed."""
+    readers: dict[str, Callable[[bytes, int], bytes]] = {"": _plain, "identity": _plain, "gzip": _gunzip, "zstd": _unzstd}
+    reader = readers.get(encoding.strip().lower())
+    if reader is None:
+        raise Malformed(f"Content-Encoding {encoding!r} is not understood; send gzip, zstd or none")
+    unpacked = reader(body, limit)
+    if len(unpacked) > limit:
+        raise TooLarge(f"the request unpacks to more than {limit} bytes; send it in parts")
+    return unpacked
+
+
+def _plain(body: bytes, limit: int) -> bytes:
+    return body
+
+
+def _gunzip(body: bytes, limit: int) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        unpacked = unpacker.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise Malformed(f"the body is not gzip: {error}") from error
+    if len(unpacked) <= limit and not unpacker.eof:
+        raise Malformed("the gzip body is cut off")
+    return unpacked
+
+
+def _unzstd(body: bytes, limit: int) -> bytes:
+    try:
+        with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(io.BytesIO(body)) as stream:
+            return bytes(stream.read(limit + 1))
+    except zstandard.ZstdError as error:
+        raise Malformed(f"the body is not zstd: {error}") from error
+
+
+_one = msgspec.json.Decoder(JsonSample)
+_many = msgspec.json.Decoder(_Many)
+
+
+def decode_json(body: bytes, now_ms: int) -> Decoded:
+    """One sample, or {"metrics": [samples]}. Raises Malformed where the body is neither."""
+    try:
+        whole = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError as error:
+        raise Malformed('send one sample as an object, or {"metrics": [samples]}') from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        return _decode_lenient(body, now_ms, error)
+    if "metrics" not in whole:
+        return _collect([lambda: _one.decode(body)], now_ms)
+    try:
+        many = _many.decode(body)
+    except msgspec.ValidationError as error:
+        raise Malformed(f'{error}; send {{"metrics": [samples]}} and nothing beside it') from error
+    return _collect([lambda raw=raw: _one.decode(raw) for raw in many.metrics], now_ms)
+
+
+def _decode_lenient(body: bytes, now_ms: int, error: Exception) -> Decoded:
+    """Senders write bare NaN, which is no JSON: read it as they mean it, so that only their bad samples are lost."""
+    try:
+        whole = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Malformed(f"the body is not JSON: {error}") from error
+    if not isinstance(whole, dict):
+        raise Malformed('send one sample as an object, or {"metrics": [samples]}')
+    items = whole.get("metrics", [whole])
+    if not isinstance(items, list):
+        raise Malformed('"metrics" must be a list of samples')
+    return _collect([lambda item=item: msgspec.convert(item, JsonSample) for item in items], now_ms)
+
+
+def _collect(readers: list[Callable[[], JsonSample]], now_ms: int) -> Decoded:
+    if len(readers) > MAX_SAMPLES_PER_REQUEST:
+        raise TooLarge(f"send at most {MAX_SAMPLES_PER_REQUEST} samples in one request")
+    decoded = Decoded()
+    for index, read in enumerate(readers):
+        try:
+            sample = _as_sample(read(), index, now_ms)
+        except msgspec.ValidationError as error:
+            reason, _, path = str(error).partition(" - at `$.")
+            decoded.refusals.append(Refusal(index, path.rstrip("`"), reason))
+        except RecursionError:
+            decoded.refusals.append(Refusal(index, "", "this is nested too deeply"))
+        else:
+            (decoded.samples if isinstance(sample, Sample) else decoded.refusals).append(sample)  # type: ignore[arg-type]
+    return decoded
+
+
+def _as_sample(given: JsonSample, index: int, now_ms: int) -> Sample | Refusal:
+    key = SeriesKey(
+        given.metric_name, given.metric_type, given.metric_unit or "", given.metric_labels, given.collection_method
+    )
+    if problem := key.problem():
+        return Refusal(index, *problem)
+    if not math.isfinite(given.metric_value):
+        return Refusal(index, "metric_value", "send a finite number, and no sample where there is no value")
+    if not 0 <= given.data_quality_score <= 1:
+        return Refusal(index, "data_quality_score", "send a number from 0 to 1")
+    timestamp_ms = _milliseconds(given.collection_timestamp, now_ms)
+    if timestamp_ms is None:
+        return Refusal(index, "collection_timestamp", "send ISO 8601 with a time zone, or Unix seconds")
+    asset = given.asset_id or given.asset_name
+    return Sample(asset, key, timestamp_ms, given.metric_value, given.data_quality_score, index)
+
+
+def _milliseconds(moment: datetime | float | None, now_ms: int) -> int | None:
+    if moment is None:
+        return now_ms
+    if isinstance(moment, datetime):
+        return None if moment.tzinfo is None else round(moment.timestamp() * 1000)
+    return round(moment * 1000) if math.isfinite(moment) and abs(moment) < 1e11 else None
+
+
+_columnar = msgspec.msgpack.Decoder(_Columnar)
+_series_list = msgspec.msgpack.Decoder(list[tuple[str, str, str, dict[str, str]]])
+
+
+def decode_columnar(body: bytes) -> Decoded:
+    """The agent's form (docs/architecture.md, "The agent's wire form"). Raises Malformed."""
+    try:
+        whole = _columnar.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Malformed(f"this is not the columnar form: {error}") from error
+    if whole.v != 1:
+        raise Malformed(f"version {whole.v} of the columnar form is not understood; send version 1")
+    decoded = Decoded()
+    for index, batch in enumerate(whole.batches):
+        try:
+            decoded.columns.append(_as_columns(batch, index))
+        except Malformed as error:
+            decoded.refusals.append(Refusal(index, "batches", str(error)))
+    return decoded
+
+
+def _as_columns(batch: _ColumnarBatch, index: int) -> Columns:
+    series = remembered_series(bytes(batch.series))
+    if not series or len(batch.timestamps) % 8 or len(batch.values) != len(batch.timestamps) * len(series):
+        raise Malformed("timestamps must be m int64 and values m × n float64 for n series, little-endian")
+    timestamps = np.frombuffer(batch.timestamps, dtype="<i8")
+    values = np.frombuffer(batch.values, dtype="<f8").reshape(len(timestamps), len(series))
+    return Columns(series, timestamps, values, index)
+
+
+_known: dict[bytes, tuple[SeriesKey, ...]] = {}
+
+
+def remembered_series(raw: bytes) -> tuple[SeriesKey, ...]:
+    """The series of a columnar batch. An agent sends the same list each time: it is decoded once."""
+    series = _known.get(raw)
+    if series is None:
+        series = _decode_series(raw)
+        if len(_known) >= 20_000:
+            _known.clear()
+        _known[raw] = series
+    return series
+
+
+def _decode_series(raw: bytes) -> tuple[SeriesKey, ...]:
+    try:
+        rows: list[Any] = _series_list.decode(raw)
+    except msgspec.DecodeError as error:
+        raise Malformed(f"series must be a list of [name, type, unit, labels]: {error}") from error
+    if len(rows) > MAX_SERIES_PER_BATCH:
+        raise Malformed(f"a batch has at most {MAX_SERIES_PER_BATCH} series")
+    series = tuple(SeriesKey(name, kind, unit, labels) for name, kind, unit, labels in rows)
+    for position, key in enumerate(series):
+        if problem := key.problem():
+            raise Malformed(f"series[{position}].{problem[0]}: {problem[1]}")
+    if len({key.fingerprint() for key in series}) != len(series):
+        raise Malformed("a series stands twice in one batch")
+    return series
