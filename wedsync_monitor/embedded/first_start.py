@@ -1,16 +1,59 @@
-"""What a new installation starts with: roles and the administrator."""
+"""What a new installation starts with: roles, the administrator, partitions, beat's ticks, this machine, rules."""
 
+import platform
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 
 from django.contrib.auth.models import Group
 
-from wedsync_monitor import audit
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+from wedsync_monitor import audit, partitions
 from wedsync_monitor.embedded.keys import write_private
 from wedsync_monitor.models import User
 from wedsync_monitor.policy import Role
+from wedsync_monitor.retention import partitioned_tables
 
 ADMINISTRATOR = "admin"
+# What beat ticks: task, seconds. Every tick finds what is due by itself, so a tick that nobody took in time is stale.
+TICKS = (
+    ("alerts.tasks.evaluate_due_rules", 1),
+    ("alerts.tasks.deliver_due_notifications", 5),
+    ("assets.tasks.refresh_health", 15),
+    ("assets.tasks.watch_agents", 30),
+    ("wedsync_monitor.tasks.maintain_partitions", 3600),
+    ("wedsync_monitor.tasks.note_beat", 5),
+)
+
+
+def prepare(data_dir: Path, demo: bool = False) -> None:
+    """Everything that must be there before the processes start; each part is made only where it is missing."""
+    create_roles()
+    create_administrator(data_dir)
+    for table in partitioned_tables():
+        partitions.maintain(table, datetime.now(UTC).date())
+    schedule_ticks()
+    with audit.acting("first start"):
+        from alerts import defaults
+        from assets import enrolment
+
+        enrolment.enrol_this_machine(platform.node() or "localhost", data_dir / "agent-key", datetime.now(UTC))
+        defaults.create_rules()
+        if demo:
+            from wedsync_monitor.embedded import demonstration
+
+            demonstration.fill(datetime.now(UTC))
+
+
+def schedule_ticks() -> None:
+    """Beat's rows; a person may change an interval or switch one off in the admin, and that stays."""
+    for task, seconds in TICKS:
+        every, _ = IntervalSchedule.objects.get_or_create(every=seconds, period=IntervalSchedule.SECONDS)
+        PeriodicTask.objects.get_or_create(
+            name=task.rpartition(".")[2].replace("_", " "),
+            defaults={"task": task, "interval": every, "expire_seconds": max(2 * seconds, 5)},
+        )
 
 
 def create_roles() -> None:

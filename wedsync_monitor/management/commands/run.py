@@ -1,0 +1,95 @@
+"""`manage.py run`: the whole system on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from wedsync_monitor.embedded import first_start, supervisor
+from wedsync_monitor.embedded.postgres import Postgres, StartFailed
+from wedsync_monitor.embedded.redis import Redis
+from wedsync_monitor.embedded.supervisor import Service, Supervisor
+
+POSTGRES_STOP = supervisor.signal.SIGINT  # PostgreSQL's fast shutdown
+
+
+class Command(BaseCommand):
+    help = "Run the database, broker, web server, workers, beat and this machine's agent until Ctrl-C."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--demo", action="store_true", help="fill 30 days of demonstration history")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        data_dir = settings.DATA_DIR
+        (data_dir / "log").mkdir(parents=True, exist_ok=True)
+        os.environ[supervisor.OWNER] = str(data_dir)
+        self._refuse_taken_port()
+        if left := supervisor.end_leftovers(data_dir):
+            self._say(f"ended {left} processes that an earlier run had left")
+        services = self._servers()
+        running = Supervisor(services, self._say)
+        try:
+            self._prepare(options["demo"])
+            services += self._programs()
+            self._say(f"WedSync Monitor: {settings.PUBLIC_URL} (user admin, password in {data_dir / 'admin-password'})")
+            running.run()
+            self._say("stopping")
+        finally:
+            running.stop()
+
+    def _refuse_taken_port(self) -> None:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.HOST, settings.PORT))
+            except OSError as error:
+                raise CommandError(f"port {settings.PORT} is taken ({error}); choose another: PORT=8001 make run")
+
+    def _servers(self) -> list[Service]:
+        """The embedded database and broker, already up, unless the environment names others."""
+        services = []
+        try:
+            if settings.EMBEDDED_DATABASE:
+                services.append(Service("postgres", Postgres(settings.DATA_DIR).start, POSTGRES_STOP))
+            if settings.EMBEDDED_REDIS:
+                services.append(Service("redis", Redis(settings.DATA_DIR).start))
+            for service in services:
+                service.process, service.started_at = service.start(), supervisor.time.monotonic()
+        except StartFailed as error:
+            Supervisor(services, self._say).stop()
+            raise CommandError(str(error))
+        return services
+
+    def _prepare(self, demo: bool) -> None:
+        call_command("migrate", verbosity=0)
+        first_start.prepare(settings.DATA_DIR, demo=demo)
+
+    def _programs(self) -> list[Service]:
+        environment = os.environ | {
+            "PORT": str(settings.PORT),
+            "WEDSYNC_HOST": settings.HOST,
+            "WEB_WORKERS": os.environ.get("WEB_WORKERS", "2"),
+            "DJANGO_SETTINGS_MODULE": "wedsync_monitor.settings",
+            "WEDSYNC_DATA": str(settings.DATA_DIR),
+            "WEDSYNC_SERVER": f"http://{settings.HOST}:{settings.PORT}",
+            "WEDSYNC_AGENT_KEY_FILE": str(settings.DATA_DIR / "agent-key"),
+            "WEDSYNC_SPOOL": str(settings.DATA_DIR / "spool"),
+            "PYTHONPATH": os.pathsep.join([str(settings.BASE_DIR), str(settings.BASE_DIR / "agent")]),
+        }
+        log = settings.DATA_DIR / "log"
+        commands = supervisor.procfile_commands(settings.BASE_DIR / "Procfile")
+        return [
+            Service(name, supervisor.command_starter(line, environment, log / f"{name}.log", settings.BASE_DIR))
+            for name, line in commands.items()
+        ]
+
+    def _say(self, text: str) -> None:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
