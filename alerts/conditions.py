@@ -168,3 +168,8 @@ def breaches(values: np.ndarray, compare: Operator, threshold: float) -> np.ndar
 def worse(compare: Operator) -> int:
     """1 where a larger value is worse, -1 where a smaller one is, 0 where neither (eq, ne)."""
     return {"gt": 1, "gte": 1, "lt": -1, "lte": -1}.get(compare, 0)
+
+
+def condition_of(stored: dict[str, Any]) -> MetricCondition:
+    """A stored condition with its defaults. Raises msgspec.ValidationError."""
+    return msgspec.convert(stored, MetricCondition)

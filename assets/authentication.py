@@ -36,10 +36,14 @@ OVERLAP = timedelta(hours=1)
 REMEMBERED_SECONDS = 10.0
 
 
-def issue_key(agent: MonitoringAgent, now: datetime, lifetime: timedelta = KEY_LIFETIME) -> tuple[AgentKey, str]:
+def issue_key(
+    agent: MonitoringAgent, now: datetime, lifetime: timedelta = KEY_LIFETIME
+) -> tuple[AgentKey, str]:
     """Make a key for `agent`; its secret is shown this once."""
     secret = PREFIX + secrets.token_urlsafe(32)
-    key = AgentKey.objects.create(agent=agent, digest=tokens.digest(secret), created_at=now, expires_at=now + lifetime)
+    key = AgentKey.objects.create(
+        agent=agent, digest=tokens.digest(secret), created_at=now, expires_at=now + lifetime
+    )
     return key, secret
 
 
@@ -54,7 +58,9 @@ def note_first_use(key: AgentKey, now: datetime) -> None:
     if key.first_used_at is not None:
         return
     if AgentKey.objects.filter(pk=key.pk, first_used_at=None).update(first_used_at=now):
-        older = AgentKey.objects.filter(agent_id=key.agent_id, created_at__lt=key.created_at, expires_at__gt=now + OVERLAP)
+        older = AgentKey.objects.filter(
+            agent_id=key.agent_id, created_at__lt=key.created_at, expires_at__gt=now + OVERLAP
+        )
         older.update(expires_at=now + OVERLAP)
 
 
@@ -137,6 +143,10 @@ def _person_sender(digest: bytes, now: datetime) -> Sender | None:
 def forget(digest: bytes | None = None, credential: UUID | None = None) -> None:
     """Look the credential up anew on its next use."""
     with _lock:
-        stale = [held for held, known in _senders.items() if held == digest or known.sender.credential == credential]
+        stale = [
+            held
+            for held, known in _senders.items()
+            if held == digest or known.sender.credential == credential
+        ]
         for held in stale:
             del _senders[held]

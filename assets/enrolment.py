@@ -23,12 +23,20 @@ class Spent(Exception):
 
 
 def issue_token(
-    agent_name: str, asset: InfrastructureAsset, person: User | None, now: datetime, lifetime: timedelta = TOKEN_LIFETIME
+    agent_name: str,
+    asset: InfrastructureAsset,
+    person: User | None,
+    now: datetime,
+    lifetime: timedelta = TOKEN_LIFETIME,
 ) -> tuple[EnrolmentToken, str]:
     """A token that lets one agent in, once; its secret is shown this once."""
     secret = TOKEN_PREFIX + secrets.token_urlsafe(24)
     row = EnrolmentToken.objects.create(
-        digest=tokens.digest(secret), agent_name=agent_name, asset=asset, created_by=person, expires_at=now + lifetime
+        digest=tokens.digest(secret),
+        agent_name=agent_name,
+        asset=asset,
+        created_by=person,
+        expires_at=now + lifetime,
     )
     return row, secret
 
@@ -37,7 +45,9 @@ def enrol(secret: str, agent_version: str, now: datetime) -> tuple[AgentKey, str
     """Spend the token and answer the new agent's key and its secret. Of two that race, one wins. Raises Spent."""
     with transaction.atomic():
         digest = tokens.digest(secret)
-        claimed = EnrolmentToken.objects.filter(digest=digest, used_at=None, expires_at__gt=now).update(used_at=now)
+        claimed = EnrolmentToken.objects.filter(digest=digest, used_at=None, expires_at__gt=now).update(
+            used_at=now
+        )
         if not claimed:
             raise Spent("this enrolment token is unknown, used or expired; ask for a new one")
         token = EnrolmentToken.objects.select_related("asset").get(digest=digest)

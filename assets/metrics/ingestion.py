@@ -82,7 +82,9 @@ def store(decoded: Decoded, sender: Sender, now: datetime, find_assets: AssetFin
 
 def store_samples(samples: Sequence[Sample], now: datetime) -> Outcome:
     """Commit samples that the system itself makes; their `asset` is an id."""
-    return store(Decoded(samples=list(samples)), Sender(), now, lambda names: {name: UUID(name) for name in names})
+    return store(
+        Decoded(samples=list(samples)), Sender(), now, lambda names: {name: UUID(name) for name in names}
+    )
 
 
 def _lay_out_samples(
@@ -106,7 +108,11 @@ def _lay_out_samples(
 def _whose(sample: Sample, sender: Sender, assets: dict[str, UUID]) -> tuple[UUID | None, Refusal | None]:
     asset_id = sender.own_asset if sample.asset is None else assets.get(sample.asset)
     if asset_id is None:
-        said = "name the asset by its id or name" if sample.asset is None else f"no asset has the id or name {sample.asset!r}"
+        said = (
+            "name the asset by its id or name"
+            if sample.asset is None
+            else f"no asset has the id or name {sample.asset!r}"
+        )
         return None, Refusal(sample.index, "asset_id", said)
     if sender.own_asset is not None and asset_id != sender.own_asset:
         return None, Refusal(sample.index, "asset_id", "an agent key writes its own asset's metrics only")
@@ -138,7 +144,8 @@ def _frames_of_instants(
 
 
 def _stack(
-    connection: psycopg.Connection[object], shapes: dict[tuple[UUID, tuple[int, ...]], list[tuple[int, list[float]]]]
+    connection: psycopg.Connection[object],
+    shapes: dict[tuple[UUID, tuple[int, ...]], list[tuple[int, list[float]]]],
 ) -> list[Frames]:
     found = layouts.layout_ids(connection, list(shapes))
     frames = []
@@ -192,7 +199,9 @@ def _frames_of_columns(batch: Columns, sender: Sender, bounds: _Bounds, outcome:
         outcome.refusals.append(Refusal(batch.index, "timestamps", bounds.problem(int(timestamp)) or ""))
     if not kept.any():
         return []
-    keys = {Place(asset_id, key.fingerprint()): key for key in (_with_agent(key, sender) for key in batch.series)}
+    keys = {
+        Place(asset_id, key.fingerprint()): key for key in (_with_agent(key, sender) for key in batch.series)
+    }
     connection = lookup_connection()
     ids = layouts.series_ids(connection, keys)
     if len(ids) < len(keys):

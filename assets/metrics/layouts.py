@@ -64,7 +64,9 @@ def forget() -> None:
 
 
 def series_ids(
-    connection: psycopg.Connection[Any], wanted: dict[Place, SeriesKey], quality: dict[Place, float] | None = None
+    connection: psycopg.Connection[Any],
+    wanted: dict[Place, SeriesKey],
+    quality: dict[Place, float] | None = None,
 ) -> dict[Place, int]:
     """The ids of `wanted` series; missing ones are made by one statement. Unknown assets have none in the answer.
 
@@ -141,7 +143,9 @@ def layout_ids(
 
 
 def _insert_layouts(
-    connection: psycopg.Connection[Any], missing: Sequence[Place], places: dict[Place, tuple[UUID, tuple[int, ...]]]
+    connection: psycopg.Connection[Any],
+    missing: Sequence[Place],
+    places: dict[Place, tuple[UUID, tuple[int, ...]]],
 ) -> None:
     connection.execute(
         """INSERT INTO metric_layout (asset_id, fingerprint, series_ids)

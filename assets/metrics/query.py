@@ -151,7 +151,7 @@ def read(selector: SeriesSelector, start: datetime, end: datetime) -> Samples:
     """The samples of `selector` in (start, end]: two queries, whatever the number of series."""
     series = find_series(selector)
     if not series:
-        return _assemble([], np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+        return nothing()
     where, parameters = _conditions(selector)
     # A frame is read once for all the positions of its layout that are wanted.
     copied = _copy_out(
@@ -193,6 +193,11 @@ def _assemble(series: list[Series], ids: Ints, timestamps: Ints, values: Floats)
         owner = ids
     offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(series)))]).astype(np.int64)
     return Samples(series, offsets, timestamps, values)
+
+
+def nothing() -> Samples:
+    """No series and no samples."""
+    return _assemble([], np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
 
 def thin(timestamps: Ints, values: Floats, points: int) -> tuple[Ints, Floats]:

@@ -105,7 +105,12 @@ class Decoded:
 
 def unpack(body: bytes, encoding: str, limit: int) -> bytes:
     """`body` without its Content-Encoding, of at most `limit` bytes. Raises TooLarge or Malformed."""
-    readers: dict[str, Callable[[bytes, int], bytes]] = {"": _plain, "identity": _plain, "gzip": _gunzip, "zstd": _unzstd}
+    readers: dict[str, Callable[[bytes, int], bytes]] = {
+        "": _plain,
+        "identity": _plain,
+        "gzip": _gunzip,
+        "zstd": _unzstd,
+    }
     reader = readers.get(encoding.strip().lower())
     if reader is None:
         raise Malformed(f"Content-Encoding {encoding!r} is not understood; send gzip, zstd or none")
@@ -192,7 +197,11 @@ def _collect(readers: list[Callable[[], JsonSample]], now_ms: int) -> Decoded:
 
 def _as_sample(given: JsonSample, index: int, now_ms: int) -> Sample | Refusal:
     key = SeriesKey(
-        given.metric_name, given.metric_type, given.metric_unit or "", given.metric_labels, given.collection_method
+        given.metric_name,
+        given.metric_type,
+        given.metric_unit or "",
+        given.metric_labels,
+        given.collection_method,
     )
     if problem := key.problem():
         return Refusal(index, *problem)

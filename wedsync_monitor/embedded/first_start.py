@@ -38,7 +38,9 @@ def prepare(data_dir: Path, demo: bool = False) -> None:
         from alerts import defaults
         from assets import enrolment
 
-        enrolment.enrol_this_machine(platform.node() or "localhost", data_dir / "agent-key", datetime.now(UTC))
+        enrolment.enrol_this_machine(
+            platform.node() or "localhost", data_dir / "agent-key", datetime.now(UTC)
+        )
         defaults.create_rules()
         if demo:
             from wedsync_monitor.embedded import demonstration

@@ -1,0 +1,54 @@
+"""Signed webhooks: JSON by POST, with X-WedSync-Signature: t=<unix seconds>,v1=<HMAC-SHA256 of "t.body">."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from alerts.channels.base import Message, NotDelivered
+from wedsync_monitor import outgoing
+
+
+def sign(secret: str, timestamp: int, body: bytes) -> str:
+    """The signature header of `body` sent at `timestamp`."""
+    digest = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={timestamp},v1={digest}"
+
+
+def body_of(message: Message) -> bytes:
+    return msgspec.json.encode({"version": 1, **msgspec.to_builtins(message)})
+
+
+def send(config: Mapping[str, Any], message: Message) -> None:
+    body = body_of(message)
+    headers = {
+        **config.get("headers", {}),
+        "Content-Type": "application/json",
+        "X-WedSync-Event": message.event,
+        "X-WedSync-Delivery": message.delivery_id,
+    }
+    if secret := config.get("secret"):
+        headers["X-WedSync-Signature"] = sign(secret, int(time.time()), body)
+    post(config["url"], body, headers)
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str]) -> outgoing.Answer:
+    """POST and judge the answer: 2xx arrived; 408, 429 and 5xx are worth another try; others are not."""
+    try:
+        answer = outgoing.request("POST", url, body=body, headers=headers)
+    except outgoing.Forbidden as error:
+        raise NotDelivered(str(error), permanent=True) from error
+    except outgoing.Unreachable as error:
+        raise NotDelivered(str(error)) from error
+    if 200 <= answer.status < 300:
+        return answer
+    again = answer.status in (408, 425, 429) or answer.status >= 500
+    wish = answer.headers.get("retry-after", "")
+    pause = timedelta(seconds=min(int(wish), 3600)) if wish.isdigit() else None
+    raise NotDelivered(f"the receiver answered {answer.status}", permanent=not again, retry_after=pause)

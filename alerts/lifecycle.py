@@ -1,0 +1,239 @@
+"""An alert's life as one table of transitions and two pure decisions. No Django, no clock: `now` is an argument.
+
+inactive → pending → open → acknowledged → resolved, `suppressed` beside them. Missing data is a state of its own: it
+neither resets a pending alert nor resolves an open one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+
+class State(StrEnum):
+    INACTIVE = "inactive"
+    PENDING = "pending"
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    SUPPRESSED = "suppressed"
+    RESOLVED = "resolved"
+
+
+class Event(StrEnum):
+    """What may happen to an alert; the values are the kinds of AlertEvent rows."""
+
+    PENDING = "pending"
+    OPENED = "opened"
+    ACKNOWLEDGED = "acknowledged"
+    ACKNOWLEDGEMENT_EXPIRED = "acknowledgement_expired"
+    SUPPRESSED = "suppressed"
+    UNSUPPRESSED = "unsuppressed"
+    DATA_MISSING = "data_missing"
+    DATA_BACK = "data_back"
+    RESOLVED = "resolved"
+
+
+class Finding(StrEnum):
+    """What an evaluation found: the condition holds, is over, is between the two thresholds, or has no data."""
+
+    BREACHED = "breached"
+    CLEARED = "cleared"
+    BETWEEN = "between"
+    MISSING = "missing"
+
+
+class Refused(Exception):
+    """An operator's action that the alert's state does not allow; the text says why."""
+
+
+TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
+    {
+        (State.INACTIVE, Event.PENDING): State.PENDING,
+        (State.INACTIVE, Event.OPENED): State.OPEN,
+        (State.INACTIVE, Event.SUPPRESSED): State.SUPPRESSED,
+        (State.PENDING, Event.OPENED): State.OPEN,
+        (State.PENDING, Event.SUPPRESSED): State.SUPPRESSED,
+        (State.OPEN, Event.ACKNOWLEDGED): State.ACKNOWLEDGED,
+        (State.OPEN, Event.SUPPRESSED): State.SUPPRESSED,
+        (State.OPEN, Event.RESOLVED): State.RESOLVED,
+        (State.OPEN, Event.DATA_MISSING): State.OPEN,
+        (State.OPEN, Event.DATA_BACK): State.OPEN,
+        (State.ACKNOWLEDGED, Event.ACKNOWLEDGED): State.ACKNOWLEDGED,
+        (State.ACKNOWLEDGED, Event.ACKNOWLEDGEMENT_EXPIRED): State.OPEN,
+        (State.ACKNOWLEDGED, Event.SUPPRESSED): State.SUPPRESSED,
+        (State.ACKNOWLEDGED, Event.RESOLVED): State.RESOLVED,
+        (State.ACKNOWLEDGED, Event.DATA_MISSING): State.ACKNOWLEDGED,
+        (State.ACKNOWLEDGED, Event.DATA_BACK): State.ACKNOWLEDGED,
+        (State.SUPPRESSED, Event.UNSUPPRESSED): State.OPEN,
+        (State.SUPPRESSED, Event.RESOLVED): State.RESOLVED,
+        (State.SUPPRESSED, Event.DATA_MISSING): State.SUPPRESSED,
+        (State.SUPPRESSED, Event.DATA_BACK): State.SUPPRESSED,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a rule says about opening and ending."""
+
+    consecutive_breaches: int = 1
+    keep_firing: timedelta = timedelta(0)
+    auto_resolve: timedelta | None = None
+    # A pending alert without data for so long is given up: it had not been told to anybody.
+    patience: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A live alert as the last evaluation left it."""
+
+    state: State
+    breach_count: int = 0
+    opened_at: datetime | None = None
+    clear_since: datetime | None = None
+    missing_since: datetime | None = None
+    acknowledged_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What this evaluation found, and whether a maintenance window covers the asset now."""
+
+    finding: Finding
+    suppressed: bool = False
+
+
+@dataclass(frozen=True)
+class Transition:
+    """The next state, the events that lead there in order, and the columns that change; `gone` drops the row."""
+
+    state: State
+    events: tuple[Event, ...] = ()
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    resolution_type: str | None = None
+    gone: bool = False
+
+
+def follow(state: State, event: Event) -> State:
+    """The state after `event`. Raises Refused where the table has no such transition."""
+    try:
+        return TRANSITIONS[state, event]
+    except KeyError as error:
+        raise Refused(f"an alert that is {state} cannot be {event.replace('_', ' ')}") from error
+
+
+def decide(snapshot: Snapshot | None, seen: Observation, terms: Terms, now: datetime) -> Transition | None:
+    """What an evaluation does to an alert; None where nothing is to be written."""
+    if snapshot is None or snapshot.state is State.PENDING:
+        return _before_opening(snapshot, seen, terms, now)
+    if _run_out(snapshot, terms, now):
+        return Transition(
+            follow(snapshot.state, Event.RESOLVED), (Event.RESOLVED,), resolution_type="timeout"
+        )
+    ended = _ending(snapshot, seen, terms, now)
+    if ended is not None:
+        return ended
+    return _living_on(snapshot, seen, now)
+
+
+def _before_opening(
+    snapshot: Snapshot | None, seen: Observation, terms: Terms, now: datetime
+) -> Transition | None:
+    state = snapshot.state if snapshot else State.INACTIVE
+    if seen.finding is Finding.BREACHED:
+        count = (snapshot.breach_count if snapshot else 0) + 1
+        changes: dict[str, Any] = {"breach_count": count, "missing_since": None}
+        if count < terms.consecutive_breaches:
+            events = () if snapshot else (Event.PENDING,)
+            return Transition(State.PENDING, events, changes)
+        event = Event.SUPPRESSED if seen.suppressed else Event.OPENED
+        return Transition(follow(state, event), (event,), changes | {"opened_at": now})
+    if snapshot is None:
+        return None
+    if seen.finding is not Finding.MISSING:
+        return Transition(State.INACTIVE, gone=True)
+    if snapshot.missing_since is None:
+        return Transition(State.PENDING, changes={"missing_since": now})
+    return Transition(State.INACTIVE, gone=True) if now - snapshot.missing_since > terms.patience else None
+
+
+def _run_out(snapshot: Snapshot, terms: Terms, now: datetime) -> bool:
+    opened = snapshot.opened_at
+    return terms.auto_resolve is not None and opened is not None and now - opened >= terms.auto_resolve
+
+
+def _ending(snapshot: Snapshot, seen: Observation, terms: Terms, now: datetime) -> Transition | None:
+    """The alert is over once it has been clear without a break for the keep-firing time."""
+    if seen.finding is not Finding.CLEARED:
+        return None
+    since = snapshot.clear_since if snapshot.clear_since and snapshot.clear_since <= now else now
+    if now - since < terms.keep_firing:
+        return None
+    changes = {"clear_since": since, "missing_since": None}
+    return Transition(
+        follow(snapshot.state, Event.RESOLVED), (Event.RESOLVED,), changes, resolution_type="auto"
+    )
+
+
+def _living_on(snapshot: Snapshot, seen: Observation, now: datetime) -> Transition | None:
+    state, events, changes = snapshot.state, [], _marks(snapshot, seen, now)
+    for event in _due_events(snapshot, seen, now):
+        state = follow(state, event)
+        events.append(event)
+        if event is Event.ACKNOWLEDGEMENT_EXPIRED:
+            changes["acknowledged_until"] = None
+    return Transition(state, tuple(events), changes) if events or changes else None
+
+
+def _due_events(snapshot: Snapshot, seen: Observation, now: datetime) -> list[Event]:
+    due = []
+    if seen.finding is Finding.MISSING and snapshot.missing_since is None:
+        due.append(Event.DATA_MISSING)
+    if seen.finding is not Finding.MISSING and snapshot.missing_since is not None:
+        due.append(Event.DATA_BACK)
+    if seen.suppressed and snapshot.state is not State.SUPPRESSED:
+        due.append(Event.SUPPRESSED)
+    elif not seen.suppressed and snapshot.state is State.SUPPRESSED:
+        due.append(Event.UNSUPPRESSED)
+    elif _acknowledgement_over(snapshot, now):
+        due.append(Event.ACKNOWLEDGEMENT_EXPIRED)
+    return due
+
+
+def _acknowledgement_over(snapshot: Snapshot, now: datetime) -> bool:
+    until = snapshot.acknowledged_until
+    return snapshot.state is State.ACKNOWLEDGED and until is not None and until <= now
+
+
+def _marks(snapshot: Snapshot, seen: Observation, now: datetime) -> dict[str, Any]:
+    """The columns that remember since when the alert is clear or without data."""
+    wanted = {
+        "missing_since": (snapshot.missing_since or now) if seen.finding is Finding.MISSING else None,
+        # A gap in the data leaves the clear time standing; a value that is not clear begins it anew.
+        "clear_since": {
+            Finding.CLEARED: snapshot.clear_since or now,
+            Finding.MISSING: snapshot.clear_since,
+        }.get(seen.finding),
+    }
+    marks = {name: value for name, value in wanted.items() if getattr(snapshot, name) != value}
+    if seen.finding is Finding.BREACHED:
+        marks["last_triggered_at"] = now
+    return marks
+
+
+def decide_acknowledge(snapshot: Snapshot, minutes: int | None, now: datetime) -> Transition:
+    """A person takes the alert on, for `minutes` at most where given. Raises Refused."""
+    until = now + timedelta(minutes=minutes) if minutes else None
+    state = follow(snapshot.state, Event.ACKNOWLEDGED)
+    return Transition(state, (Event.ACKNOWLEDGED,), {"acknowledged_at": now, "acknowledged_until": until})
+
+
+def decide_resolve(snapshot: Snapshot, resolution_type: str) -> Transition:
+    """A person says that it is over. Raises Refused."""
+    return Transition(
+        follow(snapshot.state, Event.RESOLVED), (Event.RESOLVED,), resolution_type=resolution_type
+    )

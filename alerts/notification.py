@@ -1,0 +1,186 @@
+"""Who is told what, and the outbox that makes sure of it: whether, when and why to send is decided here.
+
+`enqueue` writes rows in the transaction of the event. `deliver_due` claims due rows by moving them ahead, sends
+outside of any transaction, and marks what arrived: at least once, with the delivery's id for the receiver to tell
+repeats by.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connections, transaction
+from django.db.models import Exists, OuterRef
+
+from alerts.channels import CHANNELS, Message, NotDelivered
+from alerts.models import AlertEvent, AlertInstance, DeliveryStatus, EventKind, NotificationDelivery
+from wedsync_monitor import secrets
+
+# While a delivery is being sent, nobody else takes it; whoever dies leaves it due again after this.
+LEASE = timedelta(seconds=60)
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(minutes=15)
+GIVE_UP_AFTER = timedelta(hours=24)
+BATCH = 32
+
+# Events that every channel is told of, and those that only systems on the other side need.
+FOR_PEOPLE = frozenset({EventKind.OPENED, EventKind.UNSUPPRESSED, EventKind.ACKNOWLEDGEMENT_EXPIRED})
+FOR_SYSTEMS = frozenset({EventKind.ACKNOWLEDGED, EventKind.DATA_MISSING, EventKind.DATA_BACK})
+SYSTEMS = frozenset({"webhook", "pagerduty"})
+
+
+def enqueue(alert: AlertInstance, event: AlertEvent, now: datetime) -> int:
+    """Put into the outbox whom `event` is to be told to, in the caller's transaction; answers how many."""
+    rows = [
+        NotificationDelivery(event=event, channel_key=key, channel=channel, next_attempt_at=now)
+        for key, channel in _told(alert, event, now)
+    ]
+    NotificationDelivery.objects.bulk_create(rows, ignore_conflicts=True)
+    return len(rows)
+
+
+def _told(alert: AlertInstance, event: AlertEvent, now: datetime) -> list[tuple[str, dict[str, Any]]]:
+    channels = _channels_of(alert)
+    if event.kind == EventKind.RESOLVED:
+        # Whoever was told of the trouble is told of its end, also where the rule's channels changed since.
+        return _told_before(alert)
+    if event.kind in FOR_PEOPLE:
+        return [] if _muted(alert, event, now) else channels
+    if event.kind in FOR_SYSTEMS:
+        told = {key for key, _ in _told_before(alert)}
+        return [(key, channel) for key, channel in channels if channel["type"] in SYSTEMS and key in told]
+    return []
+
+
+def _channels_of(alert: AlertInstance) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{channel['type']}-{place}", channel)
+        for place, channel in enumerate(alert.alert_rule.notification_channels)
+    ]
+
+
+def _told_before(alert: AlertInstance) -> list[tuple[str, dict[str, Any]]]:
+    rows = NotificationDelivery.objects.filter(event__alert=alert, event__kind__in=FOR_PEOPLE)
+    return list(dict(rows.order_by("created_at").values_list("channel_key", "channel")).items())
+
+
+def _muted(alert: AlertInstance, event: AlertEvent, now: datetime) -> bool:
+    """Within the suppression period after the last resolution a new opening tells nobody; the event says so."""
+    period = alert.alert_rule.suppression_config.get("suppression_period", 0)
+    if event.kind != EventKind.OPENED or not period:
+        return False
+    since = now - timedelta(seconds=period)
+    earlier = AlertInstance.objects.filter(alert_key=alert.alert_key, resolved_at__gt=since).exclude(
+        pk=alert.pk
+    )
+    if not earlier.exists():
+        return False
+    event.note = f"Not told: the same trouble ended less than {period} s before (suppression period)."
+    event.save(update_fields=["note"])
+    return True
+
+
+Sender = Callable[[NotificationDelivery], None]
+
+
+def deliver_due(now: datetime, send: Sender | None = None, chance: random.Random | None = None) -> int:
+    """Send what is due; answers how many messages arrived. Channels do not wait for each other."""
+    claimed = _claim(now)
+    if not claimed:
+        return 0
+    sender, dice = send or send_delivery, chance or random.Random()
+    with ThreadPoolExecutor(max_workers=min(len(claimed), BATCH), thread_name_prefix="delivery") as pool:
+        arrived = list(pool.map(lambda delivery: _attempt(delivery, sender, now, dice), claimed))
+    return sum(arrived)
+
+
+def _claim(now: datetime) -> list[NotificationDelivery]:
+    """Take due deliveries by moving them ahead. A later message of an alert to a channel waits for the earlier."""
+    earlier = NotificationDelivery.objects.filter(
+        event__alert=OuterRef("event__alert"),
+        channel_key=OuterRef("channel_key"),
+        status=DeliveryStatus.QUEUED,
+        event_id__lt=OuterRef("event_id"),
+    )
+    with transaction.atomic():
+        due = NotificationDelivery.objects.select_for_update(skip_locked=True, of=("self",)).filter(
+            ~Exists(earlier), status=DeliveryStatus.QUEUED, next_attempt_at__lte=now
+        )
+        rows = list(
+            due.select_related("event__alert__alert_rule", "event__alert__asset", "event__actor")[:BATCH]
+        )
+        for row in rows:
+            row.next_attempt_at, row.attempts = now + LEASE, row.attempts + 1
+        NotificationDelivery.objects.filter(pk__in=[row.pk for row in rows]).update(
+            next_attempt_at=now + LEASE
+        )
+    return rows
+
+
+def _attempt(delivery: NotificationDelivery, send: Sender, now: datetime, chance: random.Random) -> bool:
+    try:
+        send(delivery)
+    except NotDelivered as failure:
+        _postpone(delivery, failure, now, chance)
+        return False
+    except Exception as error:  # a channel's own fault is a failed delivery, seen in the console
+        _postpone(delivery, NotDelivered(f"{type(error).__name__}: {error}"), now, chance)
+        return False
+    else:
+        changes = {"status": DeliveryStatus.DELIVERED, "delivered_at": now, "last_error": ""}
+        _mark(delivery, changes)
+        return True
+    finally:
+        connections["default"].close()
+
+
+def _postpone(
+    delivery: NotificationDelivery, failure: NotDelivered, now: datetime, chance: random.Random
+) -> None:
+    over = failure.permanent or now - delivery.created_at > GIVE_UP_AFTER
+    pause = min(FIRST_PAUSE * 2 ** min(delivery.attempts - 1, 20), LONGEST_PAUSE) * chance.uniform(0.8, 1.2)
+    pause = max(pause, failure.retry_after or timedelta(0))
+    status = DeliveryStatus.FAILED if over else DeliveryStatus.QUEUED
+    _mark(delivery, {"status": status, "next_attempt_at": now + pause, "last_error": str(failure)[:500]})
+
+
+def _mark(delivery: NotificationDelivery, changes: dict[str, Any]) -> None:
+    rows = NotificationDelivery.objects.filter(pk=delivery.pk, status=DeliveryStatus.QUEUED)
+    rows.update(attempts=delivery.attempts, **changes)
+
+
+def send_delivery(delivery: NotificationDelivery) -> None:
+    """Send one message by its channel. Raises NotDelivered."""
+    channel = delivery.channel
+    CHANNELS[channel["type"]](secrets.reveal(channel["config"]), message_of(delivery))
+
+
+def message_of(delivery: NotificationDelivery) -> Message:
+    event, alert = delivery.event, delivery.event.alert
+    return Message(
+        delivery_id=str(delivery.pk),
+        event=event.kind,
+        at=event.at,
+        alert_key=alert.alert_key,
+        alert_id=str(alert.pk),
+        title=alert.alert_title,
+        description=alert.alert_description,
+        severity=alert.severity,
+        status=alert.status,
+        asset_name=alert.asset.asset_name if alert.asset else "",
+        environment=alert.asset.environment if alert.asset else "",
+        rule_name=alert.alert_rule.rule_name,
+        trigger_value=alert.trigger_value,
+        threshold_value=alert.threshold_value,
+        first_triggered_at=alert.first_triggered_at,
+        actor=event.actor.get_username() if event.actor else "",
+        note=event.note,
+        runbook_url=alert.alert_rule.runbook_url or "",
+        business_impact=alert.alert_rule.business_impact or "",
+        link=f"{settings.PUBLIC_URL}/admin/monitoring/alerts/{alert.pk}",
+    )

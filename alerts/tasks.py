@@ -1,0 +1,25 @@
+"""The background work of alerting: beat ticks, these call."""
+
+from datetime import UTC, datetime
+
+from celery import shared_task
+from django.core.cache import cache
+
+from alerts import evaluation, notification
+
+EVALUATOR_SEEN = "evaluator seen"
+
+
+@shared_task
+def evaluate_due_rules() -> None:
+    now = datetime.now(UTC)
+    report = evaluation.evaluate_due(now)
+    if report.messages_due:
+        deliver_due_notifications.delay()
+    cache.set(EVALUATOR_SEEN, now.timestamp(), timeout=None)
+
+
+@shared_task
+def deliver_due_notifications() -> None:
+    while notification.deliver_due(datetime.now(UTC)):
+        pass

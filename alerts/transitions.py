@@ -1,0 +1,160 @@
+"""The one door to an alert's status: locks the row, writes state, events and outbox in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from alerts import lifecycle, notification
+from alerts.lifecycle import Observation, Refused, Snapshot, State, Terms, Transition
+from alerts.models import AlertEvent, AlertInstance, AlertRule
+from wedsync_monitor.models import User
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What an evaluation found about one rule on one asset, ready to be written."""
+
+    rule: AlertRule
+    asset_id: UUID
+    observation: Observation
+    title: str
+    description: str
+    value: float | None
+    threshold: float | None
+    context: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def alert_key(self) -> str:
+        return f"{self.rule.pk}:{self.asset_id}"
+
+
+def snapshot_of(alert: AlertInstance) -> Snapshot:
+    return Snapshot(
+        State(alert.status),
+        alert.breach_count,
+        alert.opened_at,
+        alert.clear_since,
+        alert.missing_since,
+        alert.acknowledged_until,
+    )
+
+
+def observe(subject: Subject, alert: AlertInstance | None, terms: Terms, now: datetime) -> int:
+    """Apply what an evaluation found to the live alert, or open one; answers how many messages became due.
+
+    The decision is made again on the locked row: another evaluator or an operator may have been first.
+    """
+    if lifecycle.decide(snapshot_of(alert) if alert else None, subject.observation, terms, now) is None:
+        return 0
+    with transaction.atomic():
+        if alert is None:
+            return _begin(subject, terms, now)
+        locked = AlertInstance.objects.select_for_update(of=("self",)).filter(pk=alert.pk).first()
+        if locked is None or locked.status == State.RESOLVED:
+            return 0
+        decided = lifecycle.decide(snapshot_of(locked), subject.observation, terms, now)
+        if decided is None:
+            return 0
+        _describe(locked, subject, now)
+        return _apply(locked, decided, now)
+
+
+def _begin(subject: Subject, terms: Terms, now: datetime) -> int:
+    decided = lifecycle.decide(None, subject.observation, terms, now)
+    if decided is None:
+        return 0
+    alert = AlertInstance(
+        alert_rule=subject.rule,
+        asset_id=subject.asset_id,
+        alert_key=subject.alert_key,
+        severity=subject.rule.severity,
+        first_triggered_at=now,
+    )
+    _describe(alert, subject, now)
+    try:
+        with transaction.atomic():
+            return _apply(alert, decided, now)
+    except IntegrityError:
+        # The partial unique index: another evaluator opened it in the same moment.
+        return 0
+
+
+def _describe(alert: AlertInstance, subject: Subject, now: datetime) -> None:
+    if subject.observation.finding is lifecycle.Finding.BREACHED:
+        alert.alert_title, alert.alert_description = subject.title, subject.description
+        alert.trigger_value, alert.threshold_value = subject.value, subject.threshold
+        alert.context_data, alert.last_triggered_at = subject.context, now
+
+
+def _apply(
+    alert: AlertInstance, decided: Transition, now: datetime, person: User | None = None, note: str = ""
+) -> int:
+    if decided.gone:
+        alert.delete()
+        return 0
+    for column, value in decided.changes.items():
+        setattr(alert, column, value)
+    alert.status = decided.state.value
+    if decided.state is State.RESOLVED:
+        alert.resolved_at, alert.resolution_type, alert.resolved_by = now, decided.resolution_type, person
+    alert.save()
+    told = 0
+    for event in decided.events:
+        row = AlertEvent.objects.create(alert=alert, kind=event.value, at=now, actor=person, note=note)
+        told += notification.enqueue(alert, row, now)
+    return told
+
+
+def _locked(alert_id: UUID) -> AlertInstance:
+    rows = AlertInstance.objects.select_for_update(of=("self",)).select_related("alert_rule", "asset")
+    return rows.exclude(status=State.PENDING).get(pk=alert_id)
+
+
+def acknowledge(
+    alert_id: UUID, person: User, note: str, estimated_minutes: int | None, now: datetime
+) -> AlertInstance:
+    """`person` takes the alert on. Raises Refused, AlertInstance.DoesNotExist."""
+    with transaction.atomic():
+        alert = _locked(alert_id)
+        decided = lifecycle.decide_acknowledge(snapshot_of(alert), estimated_minutes, now)
+        alert.acknowledged_by = person
+        _apply(alert, decided, now, person, note)
+        return alert
+
+
+def resolve(
+    alert_id: UUID, person: User | None, resolution_type: str, notes: str, now: datetime, **found: str
+) -> AlertInstance:
+    """The alert is declared over; `found` may hold root_cause and remediation_applied. Raises Refused, DoesNotExist."""
+    with transaction.atomic():
+        alert = _locked(alert_id)
+        decided = lifecycle.decide_resolve(snapshot_of(alert), resolution_type)
+        alert.resolution_notes = notes
+        alert.context_data = alert.context_data | {name: text for name, text in found.items() if text}
+        _apply(alert, decided, now, person, notes)
+        return alert
+
+
+def end_orphans(alerts: Sequence[AlertInstance], reason: str, now: datetime) -> int:
+    """Resolve live alerts whose rule or asset no longer asks for them; pending ones just go."""
+    told = 0
+    for alert in alerts:
+        with transaction.atomic():
+            locked = AlertInstance.objects.select_for_update(of=("self",)).filter(pk=alert.pk).first()
+            if locked is None or locked.status == State.RESOLVED:
+                continue
+            if locked.status == State.PENDING:
+                locked.delete()
+                continue
+            locked.resolution_notes = reason
+            told += _apply(locked, lifecycle.decide_resolve(snapshot_of(locked), "auto"), now, None, reason)
+    return told
+
+
+__all__ = ["Refused", "Subject", "acknowledge", "end_orphans", "observe", "resolve", "snapshot_of"]
