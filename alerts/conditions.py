@@ -70,9 +70,7 @@ class SuppressionConfig(msgspec.Struct, forbid_unknown_fields=True, omit_default
 
 
 class EmailConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    recipients: Annotated[
-        list[Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+$")]], Meta(min_length=1, max_length=50)
-    ]
+    recipients: Annotated[list[Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+$")]], Meta(min_length=1, max_length=50)]
 
 
 class SlackConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

@@ -3,9 +3,7 @@
 from alerts.models import AlertRule
 
 
-def _rule(
-    name: str, metric: str, threshold: float, recovery: float, severity: str, window: int, text: str
-) -> None:
+def _rule(name: str, metric: str, threshold: float, recovery: float, severity: str, window: int, text: str) -> None:
     AlertRule.objects.get_or_create(
         rule_name=name,
         defaults={

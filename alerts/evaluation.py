@@ -102,9 +102,7 @@ def _evaluate(due: list[RuleEvaluation], now: datetime, report: Report) -> None:
     RuleEvaluation.objects.bulk_update(due, columns)
 
 
-def _evaluate_one(
-    evaluation: RuleEvaluation, shared: Round, live: list[AlertInstance], report: Report
-) -> None:
+def _evaluate_one(evaluation: RuleEvaluation, shared: Round, live: list[AlertInstance], report: Report) -> None:
     """One rule, in a savepoint: what fails is written on the rule, and the others go on."""
     began, rule = time.perf_counter(), evaluation.rule
     try:
@@ -116,9 +114,7 @@ def _evaluate_one(
         evaluation.last_error = f"{type(error).__name__}: {error}"[:1000]
     evaluation.last_evaluated_at = shared.now
     evaluation.last_duration_ms = (time.perf_counter() - began) * 1000
-    evaluation.next_evaluation_at = _next(
-        evaluation.next_evaluation_at, rule.evaluation_frequency, shared.now
-    )
+    evaluation.next_evaluation_at = _next(evaluation.next_evaluation_at, rule.evaluation_frequency, shared.now)
     report.rules += 1
     report.series += evaluation.last_series_seen or 0
 
@@ -127,9 +123,7 @@ def not_evaluated(rule: AlertRule) -> str:
     """Why a rule is not evaluated, or nothing where it is."""
     if rule.alert_type == AlertType.THRESHOLD:
         return ""
-    return (
-        f"not evaluated: rules of type {rule.alert_type} are stored only; choose type threshold to be alerted"
-    )
+    return f"not evaluated: rules of type {rule.alert_type} are stored only; choose type threshold to be alerted"
 
 
 def _next(due_at: datetime, frequency_seconds: int, now: datetime) -> datetime:
@@ -189,9 +183,7 @@ class _Judged:
 
     def __init__(self, condition: dict[str, object], rule: AlertRule, shared: Round):
         self.condition = conditions.condition_of(condition)
-        self.recovery = (
-            rule.threshold_config.get("recovery_threshold") if self._is_first(rule, condition) else None
-        )
+        self.recovery = rule.threshold_config.get("recovery_threshold") if self._is_first(rule, condition) else None
         end_ms = int(shared.now.timestamp() * 1000)
         start_ms = end_ms - self.condition.time_window * 1000
         self.series = np.flatnonzero((shared.names == self.condition.metric_name) & (shared.owner >= 0))
@@ -251,6 +243,4 @@ def _subject(rule: AlertRule, judged: list[_Judged], asset_id: UUID, place: int,
         "unit": series.metric_unit if series else "",
         "conditions": [wording.condition_text(one.condition) for one in judged],
     }
-    return Subject(
-        rule, asset_id, observation, title, description, value, judged[0].condition.threshold, context
-    )
+    return Subject(rule, asset_id, observation, title, description, value, judged[0].condition.threshold, context)

@@ -131,18 +131,14 @@ def decide(snapshot: Snapshot | None, seen: Observation, terms: Terms, now: date
     if snapshot is None or snapshot.state is State.PENDING:
         return _before_opening(snapshot, seen, terms, now)
     if _run_out(snapshot, terms, now):
-        return Transition(
-            follow(snapshot.state, Event.RESOLVED), (Event.RESOLVED,), resolution_type="timeout"
-        )
+        return Transition(follow(snapshot.state, Event.RESOLVED), (Event.RESOLVED,), resolution_type="timeout")
     ended = _ending(snapshot, seen, terms, now)
     if ended is not None:
         return ended
     return _living_on(snapshot, seen, now)
 
 
-def _before_opening(
-    snapshot: Snapshot | None, seen: Observation, terms: Terms, now: datetime
-) -> Transition | None:
+def _before_opening(snapshot: Snapshot | None, seen: Observation, terms: Terms, now: datetime) -> Transition | None:
     state = snapshot.state if snapshot else State.INACTIVE
     if seen.finding is Finding.BREACHED:
         count = (snapshot.breach_count if snapshot else 0) + 1
@@ -174,9 +170,7 @@ def _ending(snapshot: Snapshot, seen: Observation, terms: Terms, now: datetime) 
     if now - since < terms.keep_firing:
         return None
     changes = {"clear_since": since, "missing_since": None}
-    return Transition(
-        follow(snapshot.state, Event.RESOLVED), (Event.RESOLVED,), changes, resolution_type="auto"
-    )
+    return Transition(follow(snapshot.state, Event.RESOLVED), (Event.RESOLVED,), changes, resolution_type="auto")
 
 
 def _living_on(snapshot: Snapshot, seen: Observation, now: datetime) -> Transition | None:
@@ -234,6 +228,4 @@ def decide_acknowledge(snapshot: Snapshot, minutes: int | None, now: datetime) -
 
 def decide_resolve(snapshot: Snapshot, resolution_type: str) -> Transition:
     """A person says that it is over. Raises Refused."""
-    return Transition(
-        follow(snapshot.state, Event.RESOLVED), (Event.RESOLVED,), resolution_type=resolution_type
-    )
+    return Transition(follow(snapshot.state, Event.RESOLVED), (Event.RESOLVED,), resolution_type=resolution_type)

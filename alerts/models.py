@@ -105,9 +105,7 @@ class AlertRule(models.Model):
 class RuleEvaluation(models.Model):
     """When a rule is due and how its last evaluation went; apart from the rule, whose rows are configuration."""
 
-    rule = models.OneToOneField(
-        AlertRule, primary_key=True, on_delete=models.CASCADE, related_name="evaluation"
-    )
+    rule = models.OneToOneField(AlertRule, primary_key=True, on_delete=models.CASCADE, related_name="evaluation")
     next_evaluation_at = models.DateTimeField(help_text="Due from then on.")
     last_evaluated_at = models.DateTimeField(null=True)
     last_duration_ms = models.FloatField(null=True)
@@ -156,17 +154,13 @@ class AlertInstance(models.Model):
     last_triggered_at = models.DateTimeField()
     breach_count = models.IntegerField(**schema.fixed(0), help_text="Evaluations in a row that breached.")
     opened_at = models.DateTimeField(null=True, blank=True)
-    clear_since = models.DateTimeField(
-        null=True, blank=True, help_text="Recovered without a break since then."
-    )
+    clear_since = models.DateTimeField(null=True, blank=True, help_text="Recovered without a break since then.")
     missing_since = models.DateTimeField(null=True, blank=True, help_text="Without data since then.")
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
-    acknowledged_until = models.DateTimeField(
-        null=True, blank=True, help_text="From the estimated resolution time."
-    )
+    acknowledged_until = models.DateTimeField(null=True, blank=True, help_text="From the estimated resolution time.")
     resolved_at = models.DateTimeField(null=True, blank=True)
     resolved_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
@@ -227,9 +221,7 @@ class AlertEvent(models.Model):
     alert = models.ForeignKey(AlertInstance, on_delete=models.CASCADE, related_name="events")
     kind = schema.choice(EventKind)
     at = models.DateTimeField()
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     note = models.TextField(**schema.fixed(""))
     data = models.JSONField(default=dict)
 
@@ -321,9 +313,7 @@ class PerformanceBaseline(models.Model):
             schema.one_of("performance_baselines", "time_period", TimePeriod),
             schema.in_range("performance_baselines", "confidence_interval", 0, 1),
             schema.in_range("performance_baselines", "calculation_frequency", 60),
-            models.UniqueConstraint(
-                fields=["asset", "metric_name", "time_period"], name="performance_baselines_once"
-            ),
+            models.UniqueConstraint(fields=["asset", "metric_name", "time_period"], name="performance_baselines_once"),
         ]
 
     def __str__(self) -> str:
@@ -354,9 +344,7 @@ class MaintenanceWindow(models.Model):
     id = schema.uuid_key()
     window_name = models.TextField()
     description = models.TextField(null=True, blank=True)
-    affected_assets = StructuredField(
-        structure=list[str], default=list, blank=True, help_text="Ids of assets."
-    )
+    affected_assets = StructuredField(structure=list[str], default=list, blank=True, help_text="Ids of assets.")
     start_time = models.DateTimeField()
     end_time = models.DateTimeField()
     recurrence_config = StructuredField(structure=conditions.Recurrence, null=True, blank=True)

@@ -59,8 +59,7 @@ def _told(alert: AlertInstance, event: AlertEvent, now: datetime) -> list[tuple[
 
 def _channels_of(alert: AlertInstance) -> list[tuple[str, dict[str, Any]]]:
     return [
-        (f"{channel['type']}-{place}", channel)
-        for place, channel in enumerate(alert.alert_rule.notification_channels)
+        (f"{channel['type']}-{place}", channel) for place, channel in enumerate(alert.alert_rule.notification_channels)
     ]
 
 
@@ -75,9 +74,7 @@ def _muted(alert: AlertInstance, event: AlertEvent, now: datetime) -> bool:
     if event.kind != EventKind.OPENED or not period:
         return False
     since = now - timedelta(seconds=period)
-    earlier = AlertInstance.objects.filter(alert_key=alert.alert_key, resolved_at__gt=since).exclude(
-        pk=alert.pk
-    )
+    earlier = AlertInstance.objects.filter(alert_key=alert.alert_key, resolved_at__gt=since).exclude(pk=alert.pk)
     if not earlier.exists():
         return False
     event.note = f"Not told: the same trouble ended less than {period} s before (suppression period)."
@@ -111,14 +108,10 @@ def _claim(now: datetime) -> list[NotificationDelivery]:
         due = NotificationDelivery.objects.select_for_update(skip_locked=True, of=("self",)).filter(
             ~Exists(earlier), status=DeliveryStatus.QUEUED, next_attempt_at__lte=now
         )
-        rows = list(
-            due.select_related("event__alert__alert_rule", "event__alert__asset", "event__actor")[:BATCH]
-        )
+        rows = list(due.select_related("event__alert__alert_rule", "event__alert__asset", "event__actor")[:BATCH])
         for row in rows:
             row.next_attempt_at, row.attempts = now + LEASE, row.attempts + 1
-        NotificationDelivery.objects.filter(pk__in=[row.pk for row in rows]).update(
-            next_attempt_at=now + LEASE
-        )
+        NotificationDelivery.objects.filter(pk__in=[row.pk for row in rows]).update(next_attempt_at=now + LEASE)
     return rows
 
 
@@ -139,9 +132,7 @@ def _attempt(delivery: NotificationDelivery, send: Sender, now: datetime, chance
         connections["default"].close()
 
 
-def _postpone(
-    delivery: NotificationDelivery, failure: NotDelivered, now: datetime, chance: random.Random
-) -> None:
+def _postpone(delivery: NotificationDelivery, failure: NotDelivered, now: datetime, chance: random.Random) -> None:
     over = failure.permanent or now - delivery.created_at > GIVE_UP_AFTER
     pause = min(FIRST_PAUSE * 2 ** min(delivery.attempts - 1, 20), LONGEST_PAUSE) * chance.uniform(0.8, 1.2)
     pause = max(pause, failure.retry_after or timedelta(0))

@@ -38,9 +38,7 @@ class AssetTable:
 def active_assets() -> AssetTable:
     """All active assets, in one query."""
     columns = ("id", "asset_name", "asset_type", "environment", "tags")
-    rows = list(
-        InfrastructureAsset.objects.filter(is_active=True).order_by("asset_name").values_list(*columns)
-    )
+    rows = list(InfrastructureAsset.objects.filter(is_active=True).order_by("asset_name").values_list(*columns))
     ids, names, types, environments, tags = zip(*rows, strict=True) if rows else ((),) * 5
     return AssetTable(
         list(ids),

@@ -31,6 +31,4 @@ def covered(now: datetime) -> Coverage:
         status__in=[WindowStatus.SCHEDULED, WindowStatus.ACTIVE],
     )
     named = list(running.values_list("affected_assets", flat=True))
-    return Coverage(
-        frozenset(asset for assets in named for asset in assets), any(not assets for assets in named)
-    )
+    return Coverage(frozenset(asset for assets in named for asset in assets), any(not assets for assets in named))

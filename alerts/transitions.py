@@ -92,9 +92,7 @@ def _describe(alert: AlertInstance, subject: Subject, now: datetime) -> None:
         alert.context_data, alert.last_triggered_at = subject.context, now
 
 
-def _apply(
-    alert: AlertInstance, decided: Transition, now: datetime, person: User | None = None, note: str = ""
-) -> int:
+def _apply(alert: AlertInstance, decided: Transition, now: datetime, person: User | None = None, note: str = "") -> int:
     if decided.gone:
         alert.delete()
         return 0
@@ -116,9 +114,7 @@ def _locked(alert_id: UUID) -> AlertInstance:
     return rows.exclude(status=State.PENDING).get(pk=alert_id)
 
 
-def acknowledge(
-    alert_id: UUID, person: User, note: str, estimated_minutes: int | None, now: datetime
-) -> AlertInstance:
+def acknowledge(alert_id: UUID, person: User, note: str, estimated_minutes: int | None, now: datetime) -> AlertInstance:
     """`person` takes the alert on. Raises Refused, AlertInstance.DoesNotExist."""
     with transaction.atomic():
         alert = _locked(alert_id)

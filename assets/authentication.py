@@ -36,14 +36,10 @@ OVERLAP = timedelta(hours=1)
 REMEMBERED_SECONDS = 10.0
 
 
-def issue_key(
-    agent: MonitoringAgent, now: datetime, lifetime: timedelta = KEY_LIFETIME
-) -> tuple[AgentKey, str]:
+def issue_key(agent: MonitoringAgent, now: datetime, lifetime: timedelta = KEY_LIFETIME) -> tuple[AgentKey, str]:
     """Make a key for `agent`; its secret is shown this once."""
     secret = PREFIX + secrets.token_urlsafe(32)
-    key = AgentKey.objects.create(
-        agent=agent, digest=tokens.digest(secret), created_at=now, expires_at=now + lifetime
-    )
+    key = AgentKey.objects.create(agent=agent, digest=tokens.digest(secret), created_at=now, expires_at=now + lifetime)
     return key, secret
 
 
@@ -143,10 +139,6 @@ def _person_sender(digest: bytes, now: datetime) -> Sender | None:
 def forget(digest: bytes | None = None, credential: UUID | None = None) -> None:
     """Look the credential up anew on its next use."""
     with _lock:
-        stale = [
-            held
-            for held, known in _senders.items()
-            if held == digest or known.sender.credential == credential
-        ]
+        stale = [held for held, known in _senders.items() if held == digest or known.sender.credential == credential]
         for held in stale:
             del _senders[held]

@@ -45,9 +45,7 @@ def enrol(secret: str, agent_version: str, now: datetime) -> tuple[AgentKey, str
     """Spend the token and answer the new agent's key and its secret. Of two that race, one wins. Raises Spent."""
     with transaction.atomic():
         digest = tokens.digest(secret)
-        claimed = EnrolmentToken.objects.filter(digest=digest, used_at=None, expires_at__gt=now).update(
-            used_at=now
-        )
+        claimed = EnrolmentToken.objects.filter(digest=digest, used_at=None, expires_at__gt=now).update(used_at=now)
         if not claimed:
             raise Spent("this enrolment token is unknown, used or expired; ask for a new one")
         token = EnrolmentToken.objects.select_related("asset").get(digest=digest)

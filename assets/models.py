@@ -109,9 +109,7 @@ class AssetHealth(models.Model):
     """The latest assessment of an asset, kept by beat for lists and counts; its history is the metric series
     `asset_health_score`."""
 
-    asset = models.OneToOneField(
-        InfrastructureAsset, primary_key=True, on_delete=models.CASCADE, related_name="health"
-    )
+    asset = models.OneToOneField(InfrastructureAsset, primary_key=True, on_delete=models.CASCADE, related_name="health")
     health_status = schema.choice(HealthStatus, HealthStatus.UNKNOWN)
     health_score = models.FloatField(null=True, help_text="0 to 100; null where nothing is known.")
     last_metric_timestamp = models.DateTimeField(null=True)
@@ -214,9 +212,7 @@ class EnrolmentToken(models.Model):
     created_at = schema.created_at()
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True, editable=False)
-    agent = models.ForeignKey(
-        MonitoringAgent, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    agent = models.ForeignKey(MonitoringAgent, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
 
     class Meta:
         db_table = "agent_enrolment_tokens"
@@ -247,9 +243,7 @@ class Discovery(models.Model):
     name = models.TextField()
     details = models.JSONField(default=dict)
     decision = schema.choice(DiscoveryDecision, DiscoveryDecision.OFFERED)
-    asset = models.ForeignKey(
-        InfrastructureAsset, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    asset = models.ForeignKey(InfrastructureAsset, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     first_seen_at = schema.created_at()
     last_seen_at = models.DateTimeField()
 

@@ -46,9 +46,7 @@ def parse_ids(values: Iterable[str]) -> list[UUID]:
         try:
             ids.append(UUID(value))
         except (ValueError, AttributeError, TypeError) as error:
-            raise Refused(
-                "dependencies", f"{value!r} is not an asset id; send the UUIDs of assets"
-            ) from error
+            raise Refused("dependencies", f"{value!r} is not an asset id; send the UUIDs of assets") from error
     return ids
 
 

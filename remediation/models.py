@@ -42,9 +42,7 @@ class RemediationAction(models.Model):
     target_assets = StructuredField(structure=list[str], default=list, blank=True, help_text="Ids of assets.")
     prerequisites = StructuredField(structure=list[Prerequisite], default=list, blank=True)
     success_criteria = StructuredField(structure=list[SuccessCriterion], default=list, blank=True)
-    rollback_action = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    rollback_action = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     execution_timeout = models.IntegerField(**schema.fixed(300), help_text="Seconds.")
     cooldown_period = models.IntegerField(**schema.fixed(900), help_text="Seconds.")
     max_executions_per_hour = models.IntegerField(**schema.fixed(5))

@@ -16,9 +16,7 @@ from wedsync_monitor.policy import Role
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(
-    django_test_environment: None, django_db_modify_db_settings: None, django_db_blocker: Any
-) -> None:
+def django_db_setup(django_test_environment: None, django_db_modify_db_settings: None, django_db_blocker: Any) -> None:
     """The test database, with the roles and partitions that every installation has after its first start.
 
     It goes with its server, so nothing drops it.
@@ -42,10 +40,7 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     connect = socket.socket.connect
 
     def guarded(self: socket.socket, address: Any) -> None:
-        if (
-            self.family in (socket.AF_INET, socket.AF_INET6)
-            and not ipaddress.ip_address(address[0]).is_loopback
-        ):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not ipaddress.ip_address(address[0]).is_loopback:
             raise AssertionError(f"a test tried to reach {address}")
         connect(self, address)
 

@@ -55,14 +55,10 @@ class PolicyAdminMixin:
         return self._may(request, Verb.CREATE)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._may(
-            request, Verb.CHANGE, None if isinstance(self, admin.options.InlineModelAdmin) else obj
-        )
+        return self._may(request, Verb.CHANGE, None if isinstance(self, admin.options.InlineModelAdmin) else obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._may(
-            request, Verb.DELETE, None if isinstance(self, admin.options.InlineModelAdmin) else obj
-        )
+        return self._may(request, Verb.DELETE, None if isinstance(self, admin.options.InlineModelAdmin) else obj)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request)  # type: ignore[misc]

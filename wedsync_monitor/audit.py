@@ -112,9 +112,7 @@ def _remember(sender: type[models.Model], instance: models.Model, raw: bool = Fa
     instance._audit_before = snapshot(stored) if stored else None  # type: ignore[attr-defined]
 
 
-def _saved(
-    sender: type[models.Model], instance: models.Model, created: bool, raw: bool = False, **_: Any
-) -> None:
+def _saved(sender: type[models.Model], instance: models.Model, created: bool, raw: bool = False, **_: Any) -> None:
     before: dict[str, Any] = getattr(instance, "_audit_before", None) or {}
     after = snapshot(instance)
     changes = {name: [before.get(name), value] for name, value in after.items() if before.get(name) != value}

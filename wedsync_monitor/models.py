@@ -97,9 +97,7 @@ class MonitoringDashboard(models.Model):
     tags = StructuredField(structure=list[str], default=list, blank=True)
     is_public = models.BooleanField(**schema.fixed(False))
     is_default = models.BooleanField(**schema.fixed(False))
-    created_by = models.ForeignKey(
-        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="dashboards"
-    )
+    created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="dashboards")
     created_at = schema.created_at()
     updated_at = schema.updated_at()
 

@@ -143,9 +143,7 @@ def _exchange(
     headers: Mapping[str, str] | None,
 ) -> Answer:
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    connection.request(
-        method, path, body, {"User-Agent": "WedSync-Monitor", "Connection": "close", **(headers or {})}
-    )
+    connection.request(method, path, body, {"User-Agent": "WedSync-Monitor", "Connection": "close", **(headers or {})})
     response = connection.getresponse()
     parts: list[bytes] = []
     # A target that drips its answer must not hold us longer than one that is silent.

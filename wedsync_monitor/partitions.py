@@ -25,9 +25,7 @@ class PartitionedTable:
 def existing(table: PartitionedTable) -> dict[date, str]:
     """The partitions that there are, by day."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass", [table.name]
-        )
+        cursor.execute("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass", [table.name])
         names = [row[0] for row in cursor.fetchall()]
     return {datetime.strptime(name[-8:], "%Y%m%d").replace(tzinfo=UTC).date(): name for name in names}
 

@@ -63,7 +63,7 @@ class Policy:
 
 def managed_by(roles: frozenset[Role], also_read: Iterable[Role] = ()) -> dict[Verb, frozenset[Role]]:
     """Grants of the usual kind: `roles` do everything, `also_read` look."""
-    return {verb: roles for verb in MANAGE} | {Verb.READ: roles | frozenset(also_read)}
+    return dict.fromkeys(MANAGE, roles) | {Verb.READ: roles | frozenset(also_read)}
 
 
 _policies: dict[str, Policy] = {}

@@ -43,14 +43,10 @@ def one_of(table: str, column: str, choices: type[models.TextChoices]) -> models
     )
 
 
-def in_range(
-    table: str, column: str, low: float | None = None, high: float | None = None
-) -> models.CheckConstraint:
+def in_range(table: str, column: str, low: float | None = None, high: float | None = None) -> models.CheckConstraint:
     """The database's own check that low <= `column` <= high; a bound of None is open."""
     bounds = {f"{column}__gte": low, f"{column}__lte": high}
-    text = (
-        f"at least {low}" if high is None else f"at most {high}" if low is None else f"from {low} to {high}"
-    )
+    text = f"at least {low}" if high is None else f"at most {high}" if low is None else f"from {low} to {high}"
     return models.CheckConstraint(
         condition=models.Q(**{key: bound for key, bound in bounds.items() if bound is not None}),
         name=f"{table}_{column}_range",

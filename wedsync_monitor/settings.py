@@ -99,9 +99,7 @@ LOGIN_REDIRECT_URL = "/admin/monitoring"
 LOGOUT_REDIRECT_URL = "login"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
-SECURE_PROXY_SSL_HEADER = (
-    ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("WEDSYNC_BEHIND_TLS", default=False) else None
-)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("WEDSYNC_BEHIND_TLS", default=False) else None
 X_FRAME_OPTIONS = "DENY"
 
 LANGUAGE_CODE = "en"

@@ -28,9 +28,7 @@ class StructuredField(models.JSONField):
     that comes back from a form keeps what is stored.
     """
 
-    def __init__(
-        self, *args: Any, structure: Any = AnyObject, check: Callable[[Any], None] | None = None, **kw: Any
-    ):
+    def __init__(self, *args: Any, structure: Any = AnyObject, check: Callable[[Any], None] | None = None, **kw: Any):
         self.structure = structure
         self.check_meaning = check
         super().__init__(*args, **kw)
@@ -54,9 +52,7 @@ class StructuredField(models.JSONField):
             return value
         if secrets.holds_mask(value):
             stored = (
-                type(model_instance)
-                ._base_manager.filter(pk=model_instance.pk)
-                .values_list(self.attname, flat=True)
+                type(model_instance)._base_manager.filter(pk=model_instance.pk).values_list(self.attname, flat=True)
             )
             value = secrets.restore_masked(value, stored.first())
         self.check_structure(value)

@@ -26,14 +26,10 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def issue(
-    user: User, label: str, now: datetime, scope: str = TokenScope.FULL, lifetime: timedelta = LIFETIME
-) -> str:
+def issue(user: User, label: str, now: datetime, scope: str = TokenScope.FULL, lifetime: timedelta = LIFETIME) -> str:
     """Make a token for `user` and answer its secret: the only time that it is shown."""
     secret = PREFIX + secrets.token_urlsafe(32)
-    ApiToken.objects.create(
-        user=user, label=label, digest=digest(secret), scope=scope, expires_at=now + lifetime
-    )
+    ApiToken.objects.create(user=user, label=label, digest=digest(secret), scope=scope, expires_at=now + lifetime)
     return secret
 
 
@@ -54,15 +50,9 @@ class TokenAuthentication(BaseAuthentication):
         secret = bearer(get_authorization_header(request))
         if secret is None:
             return None
-        token = (
-            ApiToken.objects.select_related("user")
-            .filter(valid(timezone.now()), digest=digest(secret))
-            .first()
-        )
+        token = ApiToken.objects.select_related("user").filter(valid(timezone.now()), digest=digest(secret)).first()
         if token is None:
-            raise AuthenticationFailed(
-                "This token is unknown, expired or revoked; ask an administrator for a new one."
-            )
+            raise AuthenticationFailed("This token is unknown, expired or revoked; ask an administrator for a new one.")
         _limit(token, request)
         audit.act_as(token.user)
         _note_use(token, timezone.now())

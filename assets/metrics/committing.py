@@ -105,9 +105,7 @@ class Committer:
             # Something was sent again: merge by way of a staging table.
             return self._copy(connection, batch, staged=True)
 
-    def _copy(
-        self, connection: psycopg.Connection[Any], batch: Sequence[_Submission], staged: bool
-    ) -> set[UUID]:
+    def _copy(self, connection: psycopg.Connection[Any], batch: Sequence[_Submission], staged: bool) -> set[UUID]:
         with connection.transaction(), connection.cursor() as cursor:
             claimed = {submission.credential for submission in batch if submission.credential}
             refused: set[UUID] = set()

@@ -83,9 +83,7 @@ def _refuse(error: Exception) -> HttpResponse:
     if isinstance(error, Revoked):
         return problem_json(401, "This key or token was revoked or has expired.")
     if isinstance(error, Unavailable | psycopg.OperationalError):
-        return problem_json(
-            503, "The samples could not be stored; nothing was kept. Send them again in a few seconds."
-        )
+        return problem_json(503, "The samples could not be stored; nothing was kept. Send them again in a few seconds.")
     raise error
 
 
@@ -93,9 +91,7 @@ def _answer(outcome: ingestion.Outcome) -> HttpResponse:
     rejected = [asdict(refusal) for refusal in outcome.refusals[:_MAX_REFUSALS_SHOWN]]
     if not outcome.accepted and rejected:
         errors = [{**one, "detail": one["reason"]} for one in rejected]
-        return problem_json(
-            400, f"No sample was taken: {rejected[0]['field']}: {rejected[0]['reason']}", errors
-        )
+        return problem_json(400, f"No sample was taken: {rejected[0]['field']}: {rejected[0]['reason']}", errors)
     return JsonResponse({"success": True, "accepted": outcome.accepted, "rejected": rejected})
 
 
@@ -108,9 +104,7 @@ def find_assets(names: Iterable[str]) -> dict[str, UUID]:
         looked_up = _look_up(missing)
         if len(_assets) > 100_000:
             _assets.clear()
-        _assets.update(
-            {name: (asset_id, now + _ASSETS_REMEMBERED_SECONDS) for name, asset_id in looked_up.items()}
-        )
+        _assets.update({name: (asset_id, now + _ASSETS_REMEMBERED_SECONDS) for name, asset_id in looked_up.items()})
         found |= looked_up
     return found
 
@@ -119,9 +113,7 @@ def _look_up(names: list[str]) -> dict[str, UUID]:
     ids = {name: parsed for name in names if (parsed := _as_uuid(name))}
     known = set(InfrastructureAsset.objects.filter(pk__in=ids.values()).values_list("pk", flat=True))
     by_name = InfrastructureAsset.objects.filter(asset_name__in=[name for name in names if name not in ids])
-    return {name: pk for name, pk in ids.items() if pk in known} | dict(
-        by_name.values_list("asset_name", "pk")
-    )
+    return {name: pk for name, pk in ids.items() if pk in known} | dict(by_name.values_list("asset_name", "pk"))
 
 
 def _as_uuid(name: str) -> UUID | None:

@@ -57,12 +57,7 @@ class SeriesKey:
         if len(self.labels) > MAX_LABELS:
             return "metric_labels", f"send at most {MAX_LABELS} labels"
         for name, value in self.labels.items():
-            if (
-                not name
-                or len(name) > MAX_NAME_LENGTH
-                or len(value) > MAX_LABEL_LENGTH
-                or "\0" in name + value
-            ):
+            if not name or len(name) > MAX_NAME_LENGTH or len(value) > MAX_LABEL_LENGTH or "\0" in name + value:
                 return (
                     f"metric_labels.{name[:50]}",
                     f"send a name and a text of at most {MAX_LABEL_LENGTH} characters",

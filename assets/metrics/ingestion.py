@@ -82,9 +82,7 @@ def store(decoded: Decoded, sender: Sender, now: datetime, find_assets: AssetFin
 
 def store_samples(samples: Sequence[Sample], now: datetime) -> Outcome:
     """Commit samples that the system itself makes; their `asset` is an id."""
-    return store(
-        Decoded(samples=list(samples)), Sender(), now, lambda names: {name: UUID(name) for name in names}
-    )
+    return store(Decoded(samples=list(samples)), Sender(), now, lambda names: {name: UUID(name) for name in names})
 
 
 def _lay_out_samples(
@@ -178,9 +176,7 @@ def _single_series(
     return frames
 
 
-def _lay_out_columns(
-    batches: Sequence[Columns], sender: Sender, bounds: _Bounds, outcome: Outcome
-) -> list[Frames]:
+def _lay_out_columns(batches: Sequence[Columns], sender: Sender, bounds: _Bounds, outcome: Outcome) -> list[Frames]:
     if batches and sender.own_asset is None:
         reason = "the columnar form is for agents: send it with an agent's key"
         outcome.refusals += [Refusal(batch.index, "batches", reason) for batch in batches]
@@ -199,9 +195,7 @@ def _frames_of_columns(batch: Columns, sender: Sender, bounds: _Bounds, outcome:
         outcome.refusals.append(Refusal(batch.index, "timestamps", bounds.problem(int(timestamp)) or ""))
     if not kept.any():
         return []
-    keys = {
-        Place(asset_id, key.fingerprint()): key for key in (_with_agent(key, sender) for key in batch.series)
-    }
+    keys = {Place(asset_id, key.fingerprint()): key for key in (_with_agent(key, sender) for key in batch.series)}
     connection = lookup_connection()
     ids = layouts.series_ids(connection, keys)
     if len(ids) < len(keys):

@@ -120,7 +120,7 @@ def _stored(connection: psycopg.Connection[Any], table: str, places: Sequence[Pl
     rows = connection.execute(
         f"""SELECT asset_id, fingerprint, stored.id
             FROM unnest(%s::uuid[], %s::bytea[]) AS wanted (asset_id, fingerprint)
-            JOIN {table} stored USING (asset_id, fingerprint)""",  # noqa: S608
+            JOIN {table} stored USING (asset_id, fingerprint)""",
         [[place.asset_id for place in places], [place.fingerprint for place in places]],
     )
     return {Place(asset_id, bytes(fingerprint)): row_id for asset_id, fingerprint, row_id in rows}

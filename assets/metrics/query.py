@@ -137,7 +137,7 @@ def find_series(selector: SeriesSelector) -> list[Series]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT id, asset_id, metric_name, metric_type, metric_unit, metric_labels::text
-                FROM metric_series WHERE {where} ORDER BY metric_name, metric_labels, id""",  # noqa: S608
+                FROM metric_series WHERE {where} ORDER BY metric_name, metric_labels, id""",
             parameters,
         )
         return [_series_of(row) for row in cursor.fetchall()]
@@ -165,7 +165,7 @@ def read(selector: SeriesSelector, start: datetime, end: datetime) -> Samples:
             JOIN wanted ON wanted.asset_id = frame.asset_id AND wanted.layout_id = frame.layout_id
             WHERE frame.ts > %(start)s AND frame.ts <= %(end)s
               {"AND frame.asset_id = ANY(%(assets)s)" if selector.asset_ids else ""}
-              AND frame."values"[wanted.place] <> 'NaN'""",  # noqa: S608
+              AND frame."values"[wanted.place] <> 'NaN'""",
         parameters | {"start": start, "end": end},
     )
     return _assemble(series, *parse_samples(copied))

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from django.contrib.auth.models import Group
-
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from wedsync_monitor import audit, partitions
@@ -38,9 +37,7 @@ def prepare(data_dir: Path, demo: bool = False) -> None:
         from alerts import defaults
         from assets import enrolment
 
-        enrolment.enrol_this_machine(
-            platform.node() or "localhost", data_dir / "agent-key", datetime.now(UTC)
-        )
+        enrolment.enrol_this_machine(platform.node() or "localhost", data_dir / "agent-key", datetime.now(UTC))
         defaults.create_rules()
         if demo:
             from wedsync_monitor.embedded import demonstration

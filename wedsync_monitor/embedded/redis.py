@@ -48,7 +48,7 @@ class Redis:
         options |= {"maxmemory": "256mb", "maxmemory-policy": "noeviction", "daemonize": "no"}
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         with self.log.open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(
                 [executable(), *arguments],
                 cwd=self.socket.parent,
                 stdin=subprocess.DEVNULL,

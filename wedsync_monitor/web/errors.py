@@ -102,9 +102,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     code, errors = response.status_code, None
     if isinstance(error, exceptions.ValidationError):
         errors = flatten(error.detail)
-        detail = "; ".join(
-            f"{item['field']}: {item['detail']}" if item["field"] else item["detail"] for item in errors
-        )
+        detail = "; ".join(f"{item['field']}: {item['detail']}" if item["field"] else item["detail"] for item in errors)
     else:
         detail = str(getattr(error, "detail", error))
     if isinstance(error, Http404):

@@ -211,10 +211,7 @@ def test_labels_tell_series_apart_and_their_order_does_not(send, asset, now):
     base = {"asset_name": "web-01", "metric_name": "disk", "metric_value": 1}
     stamps = [(now - timedelta(seconds=age)).isoformat() for age in (3, 2, 1)]
     labels = [{"a": "1", "b": "2"}, {"b": "2", "a": "1"}, {"a": "1"}]
-    samples = [
-        base | {"collection_timestamp": t, "metric_labels": one}
-        for t, one in zip(stamps, labels, strict=True)
-    ]
+    samples = [base | {"collection_timestamp": t, "metric_labels": one} for t, one in zip(stamps, labels, strict=True)]
     assert send({"metrics": samples}).json()["accepted"] == 3
     assert {title: len(values) for title, values in stored(now).items()} == {
         "disk{a=1,b=2}": 2,

@@ -38,9 +38,7 @@ class Command(BaseCommand):
         try:
             self._prepare(options["demo"])
             services += self._programs()
-            self._say(
-                f"WedSync Monitor: {settings.PUBLIC_URL} (user admin, password in {data_dir / 'admin-password'})"
-            )
+            self._say(f"WedSync Monitor: {settings.PUBLIC_URL} (user admin, password in {data_dir / 'admin-password'})")
             running.run()
             self._say("stopping")
         finally:
@@ -52,9 +50,7 @@ class Command(BaseCommand):
             try:
                 probe.bind((settings.HOST, settings.PORT))
             except OSError as error:
-                raise CommandError(
-                    f"port {settings.PORT} is taken ({error}); choose another: PORT=8001 make run"
-                )
+                raise CommandError(f"port {settings.PORT} is taken ({error}); choose another: PORT=8001 make run")
 
     def _servers(self) -> list[Service]:
         """The embedded database and broker, already up, unless the environment names others."""
@@ -90,9 +86,7 @@ class Command(BaseCommand):
         log = settings.DATA_DIR / "log"
         commands = supervisor.procfile_commands(settings.BASE_DIR / "Procfile")
         return [
-            Service(
-                name, supervisor.command_starter(line, environment, log / f"{name}.log", settings.BASE_DIR)
-            )
+            Service(name, supervisor.command_starter(line, environment, log / f"{name}.log", settings.BASE_DIR))
             for name, line in commands.items()
         ]
 

@@ -1,0 +1,92 @@
+"""What the agent is told: by its environment where the server is, by the server what to collect."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+DEFAULT_COLLECTORS = ("cpu", "memory", "swap", "disk", "disk_io", "network", "load", "processes", "services")
+
+
+@dataclass(frozen=True)
+class Local:
+    """The host's side: where the server is, and where keys and spool are kept."""
+
+    server: str
+    key_file: Path
+    spool: Path
+    ca_file: str | None = None
+    max_spool_bytes: int = 256 * 1024 * 1024
+
+    @classmethod
+    def from_environment(cls) -> Local:
+        """Raises SystemExit with what is missing."""
+        server = os.environ.get("WEDSYNC_SERVER", "").rstrip("/")
+        if not server.startswith(("http://", "https://")):
+            raise SystemExit("set WEDSYNC_SERVER to the server's address, for example https://monitor.example")
+        spool = Path(os.environ.get("WEDSYNC_SPOOL", "/var/lib/wedsync-agent"))
+        key_file = Path(os.environ.get("WEDSYNC_AGENT_KEY_FILE", str(spool / "key")))
+        megabytes = int(os.environ.get("WEDSYNC_SPOOL_MEGABYTES", "256"))
+        return cls(server, key_file, spool, os.environ.get("WEDSYNC_CA_FILE"), megabytes * 1024 * 1024)
+
+    def key(self) -> str | None:
+        """The agent's key: WEDSYNC_AGENT_KEY, or the content of the key file; None where there is none yet."""
+        if key := os.environ.get("WEDSYNC_AGENT_KEY"):
+            return key
+        try:
+            return self.key_file.read_text().strip() or None
+        except FileNotFoundError:
+            return None
+
+    def keep_key(self, key: str) -> None:
+        """Replace the key file at once and durably (mode 600)."""
+        self.key_file.parent.mkdir(parents=True, exist_ok=True)
+        scratch = self.key_file.with_name(f".{self.key_file.name}.new")
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(key + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        scratch.replace(self.key_file)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The server's side: what to collect and how often (seconds)."""
+
+    interval: float = 10.0
+    collectors: tuple[str, ...] = DEFAULT_COLLECTORS
+    watched_services: tuple[str, ...] = ()
+    exporters: tuple[dict[str, Any], ...] = ()
+    adaptive: bool = True
+    min_interval: float = 5.0
+    max_interval: float = 10.0
+    discovery: bool = True
+    disk_mounts: tuple[str, ...] | None = None
+    network_interfaces: tuple[str, ...] | None = None
+    compress: bool = True
+    version: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_server(cls, answer: dict[str, Any]) -> Collection:
+        """What GET …/agents/configuration answered; parts that are left out keep their defaults."""
+        wanted = answer.get("agent_config") or {}
+        interval = float(answer.get("collection_interval") or 10)
+        mounts, interfaces = wanted.get("disk_mounts"), wanted.get("network_interfaces")
+        return cls(
+            interval=interval,
+            collectors=tuple(wanted.get("collectors") or DEFAULT_COLLECTORS),
+            watched_services=tuple(wanted.get("watched_services") or ()),
+            exporters=tuple(wanted.get("exporters") or ()),
+            adaptive=bool(wanted.get("adaptive_sampling", True)),
+            min_interval=float(wanted.get("min_interval") or max(interval / 2, 1)),
+            max_interval=float(wanted.get("max_interval") or interval),
+            discovery=bool(wanted.get("discovery", True)),
+            disk_mounts=tuple(mounts) if mounts is not None else None,
+            network_interfaces=tuple(interfaces) if interfaces is not None else None,
+            compress=bool(answer.get("compression_enabled", True)),
+            version=str(answer.get("config_version", "")),
+        )
