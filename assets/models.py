@@ -281,6 +281,9 @@ class MetricSeries(models.Model):
         managed = False
         db_table = "metric_series"
 
+    def __str__(self) -> str:
+        return self.metric_name
+
 
 class InfrastructureMetric(models.Model):
     """The specification's row per sample, as a read-only view over frames and series."""

@@ -105,8 +105,8 @@ def asset(database: None) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def api(person: Callable[..., User]) -> Iterator[Callable[..., Any]]:
-    """A DRF client signed in by session as a person with these roles: `api(Role.VIEWER).get("/api/monitoring/assets")`."""
+def api(person: Callable[..., User]) -> Callable[..., Any]:
+    """A DRF client signed in as a person with these roles: `api(Role.VIEWER).get("/api/monitoring/assets")`."""
     from rest_framework.test import APIClient
 
     def client(*roles: Role, user: User | None = None) -> APIClient:
@@ -114,4 +114,4 @@ def api(person: Callable[..., User]) -> Iterator[Callable[..., Any]]:
         signed_in.force_login(user or person(*roles))
         return signed_in
 
-    yield client
+    return client

@@ -56,11 +56,21 @@ def reveal(value: Any) -> Any:
 
 
 def holds_mask(value: Any) -> bool:
+    """Whether a string somewhere in `value` is the mask, sent back by a form or program that was shown it."""
     if isinstance(value, dict):
         return any(holds_mask(item) for item in value.values())
     if isinstance(value, list):
         return any(holds_mask(item) for item in value)
-    return value == MASK
+    return bool(value == MASK)
+
+
+def holds_text(value: Any, part: str) -> bool:
+    """Whether a string or key somewhere in `value` contains `part`."""
+    if isinstance(value, dict):
+        return any(part in str(key) or holds_text(item, part) for key, item in value.items())
+    if isinstance(value, list):
+        return any(holds_text(item, part) for item in value)
+    return isinstance(value, str) and part in value
 
 
 def restore_masked(value: Any, stored: Any) -> Any:

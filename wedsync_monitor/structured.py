@@ -39,6 +39,8 @@ class StructuredField(models.JSONField):
             return
         if problem := problem_with(self.structure, value):
             raise ValidationError(problem, code="structure")
+        if secrets.holds_text(value, "\0"):
+            raise ValidationError("send text without NUL characters", code="structure")
         if self.check_meaning:
             self.check_meaning(value)
 

@@ -1,6 +1,7 @@
 """The one way to read metrics: series by selector, their samples as NumPy arrays.
 
-Spans are half-open at the start: samples with start < timestamp <= end. A timestamp that a series has twice counts once.
+Spans are half-open at the start: samples with start < timestamp <= end. A timestamp that a series
+has twice counts once.
 """
 
 from __future__ import annotations
@@ -216,12 +217,21 @@ def thin(timestamps: Ints, values: Floats, points: int) -> tuple[Ints, Floats]:
 
 
 def last_reports(asset_ids: list[UUID], since: datetime) -> dict[UUID, datetime]:
-    """When each of the assets last reported anything, of those that did since `since`."""
+    """When each of the assets last reported anything, of those that did since `since`.
+
+    What this server derives itself (collection method `synthetic`) is no report of the asset.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT wanted.id, newest.ts FROM unnest(%s::uuid[]) AS wanted (id)
-               CROSS JOIN LATERAL (SELECT ts FROM metric_frame WHERE asset_id = wanted.id AND ts > %s
+            """WITH derived AS MATERIALIZED (
+                   SELECT layout.id FROM metric_layout layout
+                   JOIN metric_series series ON series.asset_id = layout.asset_id AND series.id = layout.series_ids[1]
+                   WHERE layout.asset_id = ANY(%(ids)s) AND series.collection_method = 'synthetic')
+               SELECT wanted.id, newest.ts FROM unnest(%(ids)s::uuid[]) AS wanted (id)
+               CROSS JOIN LATERAL (SELECT ts FROM metric_frame
+                                   WHERE asset_id = wanted.id AND ts > %(since)s
+                                     AND layout_id NOT IN (SELECT id FROM derived)
                                    ORDER BY ts DESC LIMIT 1) AS newest""",
-            [asset_ids, since],
+            {"ids": asset_ids, "since": since},
         )
         return dict(cursor.fetchall())

@@ -1,5 +1,6 @@
 """Parents and dependencies never lead back to where they start."""
 
+import itertools
 from uuid import UUID, uuid4
 
 import pytest
@@ -28,7 +29,7 @@ def test_a_way_back_is_found_exactly_where_there_is_one(start: UUID, graph: dict
     assert (path is not None) == reaches(start, graph)
     if path:
         assert path[0] == path[-1] == start
-        assert all(following in graph[node] for node, following in zip(path, path[1:], strict=False))
+        assert all(following in graph[node] for node, following in itertools.pairwise(path))
 
 
 def test_a_cycle_of_dependencies_is_refused_with_its_way(asset):

@@ -15,7 +15,7 @@ DATABASE_NAME = DATABASE_USER = "wedsync"
 def socket_dir(data_dir: Path, server: str) -> Path:
     """The folder of `server`'s socket ('postgres' or 'redis') for the system whose data are in `data_dir`."""
     digest = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:12]
-    return Path("/tmp") / f"wedsync-{digest}-{server}"
+    return Path("/tmp") / f"wedsync-{digest}-{server}"  # noqa: S108
 
 
 def redis_socket(data_dir: Path) -> Path:

@@ -50,7 +50,9 @@ class Command(BaseCommand):
             try:
                 probe.bind((settings.HOST, settings.PORT))
             except OSError as error:
-                raise CommandError(f"port {settings.PORT} is taken ({error}); choose another: PORT=8001 make run")
+                raise CommandError(
+                    f"port {settings.PORT} is taken ({error}); choose another: PORT=8001 make run"
+                ) from error
 
     def _servers(self) -> list[Service]:
         """The embedded database and broker, already up, unless the environment names others."""
@@ -64,7 +66,7 @@ class Command(BaseCommand):
                 service.process, service.started_at = service.start(), supervisor.time.monotonic()
         except StartFailed as error:
             Supervisor(services, self._say).stop()
-            raise CommandError(str(error))
+            raise CommandError(str(error)) from error
         return services
 
     def _prepare(self, demo: bool) -> None:

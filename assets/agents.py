@@ -1,0 +1,121 @@
+"""What agents say of themselves and what they are told: heartbeat, configuration, rotation, discoveries."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Greatest
+
+from assets.authentication import ROTATE_BEFORE
+from assets.models import AgentHealth, AgentKey, Discovery, DiscoveryDecision, InfrastructureAsset, MonitoringAgent
+from wedsync_monitor import secrets
+from wedsync_monitor.models import User
+
+# An agent says that it lives every 30 seconds.
+SILENT_AFTER = timedelta(seconds=120)
+
+
+class Heartbeat(msgspec.Struct, forbid_unknown_fields=True):
+    """What an agent reports of itself; totals count from its start."""
+
+    agent_version: str
+    health_status: AgentHealth
+    metrics_collected: int = 0
+    bytes_transmitted: int = 0
+    spool_depth: int = 0
+    dropped_samples: int = 0
+    last_error: str | None = None
+
+
+def note_heartbeat(agent: MonitoringAgent, beat: Heartbeat, now: datetime) -> None:
+    """Keep what the agent says. A total that fell means that the agent started again: it adds to what was known."""
+    before = agent.last_report or {}
+    grown = {
+        column: max(new - (before.get(column, 0) if new >= before.get(column, 0) else 0), 0)
+        for column, new in (
+            ("metrics_collected", beat.metrics_collected),
+            ("bytes_transmitted", beat.bytes_transmitted),
+        )
+    }
+    MonitoringAgent.objects.filter(pk=agent.pk).update(
+        agent_version=beat.agent_version[:100],
+        health_status=beat.health_status,
+        last_heartbeat=Greatest(F("last_heartbeat"), now),
+        last_report=msgspec.to_builtins(beat),
+        metrics_collected=F("metrics_collected") + min(grown["metrics_collected"], 2**53),
+        bytes_transmitted=F("bytes_transmitted") + min(grown["bytes_transmitted"], 2**53),
+    )
+
+
+def configuration_of(agent: MonitoringAgent) -> dict[str, Any]:
+    """What the agent is to do, its secrets opened for it, and the version by which it sees a change."""
+    config = {
+        "collection_interval": agent.collection_interval,
+        "compression_enabled": agent.compression_enabled,
+        "agent_config": secrets.reveal(agent.agent_config),
+    }
+    # Over the sealed form: opening it must not be needed to see that nothing changed.
+    raw = msgspec.json.encode([agent.collection_interval, agent.compression_enabled, agent.agent_config])
+    return {"config_version": hashlib.blake2b(raw, digest_size=8).hexdigest(), **config}
+
+
+def rotation_due(key: AgentKey, now: datetime) -> bool:
+    return key.expires_at - now < ROTATE_BEFORE and not key.agent.keys.filter(created_at__gt=key.created_at).exists()
+
+
+def mark_silent(now: datetime) -> int:
+    """Agents that have said nothing for a while are in an unknown state, not in the last one that they told."""
+    silent = MonitoringAgent.objects.filter(is_active=True, last_heartbeat__lt=now - SILENT_AFTER)
+    return silent.exclude(health_status=AgentHealth.UNKNOWN).update(health_status=AgentHealth.UNKNOWN)
+
+
+class Found(msgspec.Struct, forbid_unknown_fields=True):
+    """One thing that an agent found on its host."""
+
+    kind: str
+    name: str
+    details: dict[str, Any] = {}
+
+
+def offer(agent: MonitoringAgent, found: Sequence[Found], now: datetime) -> tuple[int, int]:
+    """Keep what was found as offers of new assets; answers how many are new and how many were known."""
+    known = set(agent.discoveries.values_list("kind", "name"))
+    rows = {
+        (one.kind, one.name): Discovery(
+            agent=agent, kind=one.kind, name=one.name, details=one.details, last_seen_at=now
+        )
+        for one in found
+    }
+    Discovery.objects.bulk_create(
+        rows.values(),
+        update_conflicts=True,
+        unique_fields=["agent", "kind", "name"],
+        update_fields=["details", "last_seen_at"],
+    )
+    new = len(set(rows) - known)
+    return new, len(rows) - new
+
+
+def accept(discovery: Discovery, person: User) -> InfrastructureAsset:
+    """Make an asset of what was found, under the asset of the agent that found it."""
+    host = discovery.agent.asset
+    kind = "container" if discovery.kind == "container" else "service"
+    with transaction.atomic():
+        asset = InfrastructureAsset.objects.create(
+            asset_name=f"{discovery.name} on {host.asset_name}",
+            asset_type=kind,
+            asset_category="application",
+            environment=host.environment,
+            parent_asset=host,
+            configuration={"discovered": discovery.details},
+            created_by=person,
+        )
+        discovery.decision, discovery.asset = DiscoveryDecision.ACCEPTED, asset
+        discovery.save()
+    return asset

@@ -1,0 +1,108 @@
+"""Health of stored assets: gathers the facts in a fixed number of queries, judges, and keeps the result for lists."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from assets import health
+from assets.health import Assessment, Facts
+from assets.metrics import ingestion, query
+from assets.metrics.identity import SeriesKey
+from assets.metrics.query import SeriesSelector
+from assets.metrics.wire import Sample
+from assets.models import AssetHealth, InfrastructureAsset
+
+# How far back the newest value of a metric may be to count as current.
+CURRENT = timedelta(minutes=10)
+# How far back a first look searches for the last report of an asset that is silent.
+SILENCE = timedelta(days=7)
+SCORE_SERIES = "asset_health_score"
+_METRICS = tuple(factor.metric_name for factor in health.FACTORS)
+DEFAULT_INTERVAL_SECONDS = 60.0
+
+
+def facts_of(assets: Sequence[InfrastructureAsset], now: datetime) -> dict[UUID, Facts]:
+    """What is known of each of `assets`; the worst of several series (mounts) counts. Five queries."""
+    ids = tuple(asset.pk for asset in assets)
+    samples = query.read(SeriesSelector(_METRICS, ids), now - CURRENT, now)
+    newest = samples.aggregate("last", int((now - CURRENT).timestamp() * 1000), int(now.timestamp() * 1000))
+    values: dict[UUID, dict[str, float]] = defaultdict(dict)
+    for series, value in zip(samples.series, newest.tolist(), strict=True):
+        if not np.isnan(value):
+            known = values[series.asset_id]
+            known[series.metric_name] = max(value, known.get(series.metric_name, value))
+    reports = query.last_reports(list(ids), now - SILENCE)
+    severities = _open_severities(ids)
+    return {
+        asset.pk: Facts(values[asset.pk], reports.get(asset.pk), expected_interval(asset), severities[asset.pk])
+        for asset in assets
+    }
+
+
+def expected_interval(asset: InfrastructureAsset) -> float:
+    """Seconds between reports, as the asset's configuration or the quickest of its agents says."""
+    configured = asset.monitoring_config.get("collection_interval")
+    intervals = [agent.collection_interval for agent in asset.agents.all() if agent.is_active]
+    return float(configured or min(intervals, default=DEFAULT_INTERVAL_SECONDS))
+
+
+def _open_severities(ids: Sequence[UUID]) -> dict[UUID, list[str]]:
+    found: dict[UUID, list[str]] = defaultdict(list)
+    rows = InfrastructureAsset.objects.filter(
+        pk__in=ids, alert_instances__status__in=("open", "acknowledged")
+    ).values_list("pk", "alert_instances__severity")
+    for asset_id, severity in rows:
+        found[asset_id].append(severity)
+    return found
+
+
+def assess_one(asset: InfrastructureAsset, now: datetime) -> Assessment:
+    return health.assess(facts_of([asset], now)[asset.pk], now)
+
+
+def assess_all(now: datetime) -> int:
+    """Assess every active asset, keep the results, and write the score as a series once a minute."""
+    assets = list(InfrastructureAsset.objects.filter(is_active=True).prefetch_related("agents"))
+    if not assets:
+        return 0
+    facts = facts_of(assets, now)
+    judged = {asset.pk: health.assess(facts[asset.pk], now) for asset in assets}
+    rows = [
+        AssetHealth(
+            asset_id=pk,
+            health_status=one.status,
+            health_score=one.score,
+            last_metric_timestamp=facts[pk].last_report,
+            assessed_at=now,
+        )
+        for pk, one in judged.items()
+    ]
+    columns = ["health_status", "health_score", "last_metric_timestamp", "assessed_at"]
+    AssetHealth.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["asset"], update_fields=columns, batch_size=5000
+    )
+    _keep_scores({pk: one.score for pk, one in judged.items() if one.score is not None}, now)
+    return len(rows)
+
+
+def _keep_scores(scores: dict[UUID, float], now: datetime) -> None:
+    # The same minute is the same sample, whichever of its rounds is first.
+    minute_ms = int(now.timestamp() // 60) * 60_000
+    key = SeriesKey(SCORE_SERIES, "gauge", "", {}, "synthetic")
+    ingestion.store_samples([Sample(str(pk), key, minute_ms, score) for pk, score in scores.items()], now)
+
+
+def trend(asset_id: UUID, start: datetime, end: datetime, points: int = 200) -> list[dict[str, Any]]:
+    """The stored health scores of an asset: [{"timestamp_ms", "health_score"}]."""
+    # Scores are this server's own: what monitors the asset must not count as the asset's report.
+    samples = query.read(SeriesSelector((SCORE_SERIES,), (asset_id,)), start, end)
+    if not samples.series:
+        return []
+    timestamps, values = query.thin(*samples.of(0), points)
+    return [{"timestamp_ms": t, "health_score": v} for t, v in zip(timestamps.tolist(), values.tolist(), strict=True)]

@@ -1,0 +1,144 @@
+"""How healthy an asset is, from what is stored. Pure: facts in, assessment out.
+
+Score of a factor, 0 to 100: 100 up to half of its warning threshold, then falling in straight lines to 75 at the
+warning, 40 at the critical threshold and 0 at twice the distance beyond it. The asset's score is the mean of the
+factors that have data, weighted by `weight`. A factor at or past its critical threshold makes the asset unhealthy, one
+at or past its warning degraded. An open alert of severity critical makes it unhealthy, any other open alert degraded.
+Without data nothing is known: status `unknown`, no score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Factor:
+    """What is judged: a metric, how series of one asset are combined, its thresholds and weight."""
+
+    name: str
+    metric_name: str
+    title: str
+    unit: str
+    warning: float
+    critical: float
+    weight: float
+    category: str
+    advice: str
+
+
+FACTORS = (
+    Factor("cpu", "cpu_usage_percent", "CPU usage", "%", 80, 95, 0.25, "compute",
+           "Find the busiest processes; move work to another host or add cores."),
+    Factor("memory", "memory_usage_percent", "Memory usage", "%", 85, 95, 0.25, "compute",
+           "Find what holds the memory; restart what leaks or add memory."),
+    Factor("disk", "disk_usage_percent", "Disk usage", "%", 85, 95, 0.20, "storage",
+           "Remove old logs and files or enlarge the file system before it is full."),
+    Factor("response_time", "response_time_ms", "Response time", "ms", 500, 2000, 0.15, "application",
+           "Look for slow queries and saturated dependencies."),
+    Factor("error_rate", "error_rate_percent", "Error rate", "%", 1, 5, 0.15, "application",
+           "Read the application's log since the errors began; roll back if a deploy came before them."),
+)  # fmt: skip
+FRESHNESS_WEIGHT = 0.2
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of an asset: the newest value of each factor's metric, when it last reported, open alerts."""
+
+    values: Mapping[str, float]
+    last_report: datetime | None
+    expected_interval_seconds: float
+    open_severities: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class JudgedFactor:
+    factor: str
+    status: str
+    value: float
+    threshold: float
+    impact_weight: float
+    description: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    priority: str
+    category: str
+    description: str
+    estimated_impact: str
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """`status` is healthy, degraded, unhealthy or unknown; `score` 0 to 100, None where nothing is known."""
+
+    status: str
+    score: float | None
+    factors: tuple[JudgedFactor, ...]
+    recommendations: tuple[Recommendation, ...]
+
+
+def factor_score(value: float, warning: float, critical: float) -> float:
+    """The piecewise linear score of the module's docstring."""
+    end = critical + 2 * (critical - warning)
+    return float(np.interp(value, [warning / 2, warning, critical, end], [100, 75, 40, 0]))
+
+
+def assess(facts: Facts, now: datetime) -> Assessment:
+    """Judge what is known of an asset at `now`."""
+    if facts.last_report is None:
+        return Assessment("unknown", None, (), ())
+    judged = [
+        _judge(factor, facts.values[factor.metric_name]) for factor in FACTORS if factor.metric_name in facts.values
+    ]
+    judged.append(_freshness(facts, now))
+    weights = np.array([one.impact_weight for one in judged])
+    score = float(np.average([one.score for one in judged], weights=weights))
+    return Assessment(_status(judged, facts.open_severities), round(score, 1), tuple(judged), _advice(judged))
+
+
+def _judge(factor: Factor, value: float) -> JudgedFactor:
+    status = "critical" if value >= factor.critical else "warning" if value >= factor.warning else "healthy"
+    threshold = factor.critical if status == "critical" else factor.warning
+    text = f"{factor.title} is {value:.1f} {factor.unit} (warning from {factor.warning:g}, critical from {factor.critical:g})"
+    score = factor_score(value, factor.warning, factor.critical)
+    return JudgedFactor(factor.name, status, round(value, 3), threshold, factor.weight, text, score)
+
+
+def _freshness(facts: Facts, now: datetime) -> JudgedFactor:
+    """How old the newest sample is: warning from three expected intervals, critical from ten."""
+    assert facts.last_report is not None
+    age = max((now - facts.last_report).total_seconds(), 0)
+    warning, critical = 3 * facts.expected_interval_seconds, 10 * facts.expected_interval_seconds
+    status = "critical" if age >= critical else "warning" if age >= warning else "healthy"
+    text = f"The newest sample is {age:.0f} s old (one is expected every {facts.expected_interval_seconds:g} s)"
+    threshold = critical if status == "critical" else warning
+    return JudgedFactor("data_freshness", status, round(age, 1), threshold, FRESHNESS_WEIGHT, text,
+                        factor_score(age, warning, critical))  # fmt: skip
+
+
+def _status(judged: Sequence[JudgedFactor], severities: Sequence[str]) -> str:
+    found = {one.status for one in judged}
+    if "critical" in found or "critical" in severities:
+        return "unhealthy"
+    return "degraded" if "warning" in found or severities else "healthy"
+
+
+def _advice(judged: Sequence[JudgedFactor]) -> tuple[Recommendation, ...]:
+    advice = []
+    for one in judged:
+        if one.status == "healthy":
+            continue
+        factor = next((known for known in FACTORS if known.name == one.factor), None)
+        text = factor.advice if factor else "Check that the agent runs and reaches the server."
+        impact = f"up to {100 - one.score:.0f} points of this factor, weight {one.impact_weight:g}"
+        priority = "high" if one.status == "critical" else "medium"
+        advice.append(Recommendation(priority, factor.category if factor else "monitoring", text, impact))
+    return tuple(sorted(advice, key=lambda one: one.priority != "high"))

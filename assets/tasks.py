@@ -1,0 +1,17 @@
+"""The background work of assets: beat ticks, these call."""
+
+from datetime import UTC, datetime
+
+from celery import shared_task
+
+from assets import agents, assessment
+
+
+@shared_task
+def refresh_health() -> None:
+    assessment.assess_all(datetime.now(UTC))
+
+
+@shared_task
+def watch_agents() -> None:
+    agents.mark_silent(datetime.now(UTC))
