@@ -107,7 +107,8 @@ def assess(facts: Facts, now: datetime) -> Assessment:
 def _judge(factor: Factor, value: float) -> JudgedFactor:
     status = "critical" if value >= factor.critical else "warning" if value >= factor.warning else "healthy"
     threshold = factor.critical if status == "critical" else factor.warning
-    text = f"{factor.title} is {value:.1f} {factor.unit} (warning from {factor.warning:g}, critical from {factor.critical:g})"
+    limits = f"warning from {factor.warning:g}, critical from {factor.critical:g}"
+    text = f"{factor.title} is {value:.1f} {factor.unit} ({limits})"
     score = factor_score(value, factor.warning, factor.critical)
     return JudgedFactor(factor.name, status, round(value, 3), threshold, factor.weight, text, score)
 

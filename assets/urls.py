@@ -2,8 +2,27 @@
 
 from django.urls import path
 
+from assets import agents_api, api
 from assets.metrics import endpoint
 
 urlpatterns = [
     path("metrics", endpoint.metrics, name="metrics"),
+    path("assets", api.Assets.as_view(), name="assets"),
+    path("assets/<uuid:pk>", api.Asset.as_view(), name="asset"),
+    path("assets/<uuid:pk>/metrics", api.AssetMetrics.as_view(), name="asset-metrics"),
+    path("assets/<uuid:pk>/chart", api.AssetChart.as_view(), name="asset-chart"),
+    path("assets/<uuid:pk>/health", api.AssetHealthView.as_view(), name="asset-health"),
+    path("discoveries", agents_api.Discoveries.as_view(), name="discoveries"),
+    path("discoveries/<uuid:pk>/accept", agents_api.DiscoveryDecisionView.as_view(), {"decision": "accept"}),
+    path("discoveries/<uuid:pk>/ignore", agents_api.DiscoveryDecisionView.as_view(), {"decision": "ignore"}),
+    path("agents", agents_api.Agents.as_view(), name="agents"),
+    path("agents/enrolment-tokens", agents_api.EnrolmentTokens.as_view(), name="enrolment-tokens"),
+    path("agents/enrol", agents_api.Enrol.as_view(), name="enrol"),
+    path("agents/heartbeat", agents_api.HeartbeatView.as_view(), name="heartbeat"),
+    path("agents/configuration", agents_api.Configuration.as_view(), name="agent-configuration"),
+    path("agents/keys/rotate", agents_api.RotateKey.as_view(), name="rotate-key"),
+    path("agents/discoveries", agents_api.Offer.as_view(), name="offer"),
+    path("agents/<uuid:pk>", agents_api.Agent.as_view(), name="agent"),
+    path("agents/<uuid:pk>/keys", agents_api.AgentKeys.as_view(), name="agent-keys"),
+    path("agents/<uuid:pk>/keys/<uuid:key_id>", agents_api.AgentKeyView.as_view(), name="agent-key"),
 ]

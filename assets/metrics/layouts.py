@@ -99,7 +99,7 @@ def _insert_series(
                                       metric_labels, collection_method, data_quality_score)
            SELECT wanted.*
            FROM unnest(%s::uuid[], %s::bytea[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::jsonb[],
-                       %s::text[], %s::float8[]) 
+                       %s::text[], %s::float8[])
                 AS wanted (asset_id, f, agent, name, type, unit, labels, method, quality)
            WHERE EXISTS (SELECT FROM infrastructure_assets asset WHERE asset.id = wanted.asset_id)
            ON CONFLICT DO NOTHING""",

@@ -1,0 +1,261 @@
+"""REST: agents as people see them, and the agents' own endpoints."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.db import transaction
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from assets import agents, authentication, enrolment
+from assets.authentication import AgentKeyAuthentication, IsAgent
+from assets.models import AgentKey, Discovery, DiscoveryDecision, InfrastructureAsset, MonitoringAgent
+from wedsync_monitor import audit
+from wedsync_monitor.policy import Verb
+from wedsync_monitor.web.errors import Conflict
+from wedsync_monitor.web.resources import Resource, Resources, StrictSerializer
+
+
+class AgentSerializer(StrictSerializer):
+    asset_id = serializers.PrimaryKeyRelatedField(source="asset", queryset=InfrastructureAsset.objects.all())
+    asset_name = serializers.CharField(source="asset.asset_name", read_only=True)
+
+    class Meta:
+        model = MonitoringAgent
+        fields = [
+            "id", "agent_name", "agent_type", "asset_id", "asset_name", "agent_version", "agent_config",
+            "collection_interval", "retention_days", "compression_enabled", "encryption_enabled", "health_status",
+            "last_heartbeat", "last_report", "metrics_collected", "bytes_transmitted", "is_active", "created_at",
+            "updated_at",
+        ]  # fmt: skip
+        read_only_fields = [
+            "agent_version", "health_status", "last_heartbeat", "last_report", "metrics_collected", "bytes_transmitted",
+            "created_at", "updated_at",
+        ]  # fmt: skip
+
+
+class AgentFilters(filters.FilterSet):
+    asset = filters.UUIDFilter(field_name="asset_id")
+    q = filters.CharFilter(field_name="agent_name", lookup_expr="icontains")
+
+    class Meta:
+        model = MonitoringAgent
+        fields = ["agent_type", "health_status", "is_active"]
+
+
+class Agents(Resources):
+    policy_resource = "agents"
+    rows = MonitoringAgent.objects.select_related("asset").order_by("agent_name")
+    serializer_class = AgentSerializer
+    filterset_class = AgentFilters
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response({"agents": self.get_serializer(page, many=True).data})
+
+
+class Agent(Resource):
+    policy_resource = "agents"
+    rows = MonitoringAgent.objects.select_related("asset")
+    serializer_class = AgentSerializer
+
+
+@extend_schema(request=None, responses={201: dict})
+class AgentKeys(APIView):
+    """Make a further key for an agent; it is shown this once. The older ones run out after its first use."""
+
+    policy_resource = "agents"
+    policy_verbs = {"POST": Verb.CHANGE}
+
+    def post(self, request: Request, pk: UUID) -> Response:
+        agent = get_object_or_404(MonitoringAgent, pk=pk)
+        key, secret = authentication.issue_key(agent, timezone.now())
+        return Response({"key_id": str(key.pk), "key": secret, "key_expires_at": key.expires_at}, 201)
+
+
+@extend_schema(responses={204: None})
+class AgentKeyView(APIView):
+    """Revoke a key, at once."""
+
+    policy_resource = "agents"
+    policy_verbs = {"DELETE": Verb.CHANGE}
+
+    def delete(self, request: Request, pk: UUID, key_id: UUID) -> Response:
+        key = get_object_or_404(AgentKey, pk=key_id, agent_id=pk)
+        key.revoked_at = timezone.now()
+        key.save()
+        authentication.forget(credential=key.pk)
+        return Response(status=204)
+
+
+class EnrolmentRequest(serializers.Serializer[Any]):
+    agent_name = serializers.CharField(max_length=200)
+    asset_id = serializers.PrimaryKeyRelatedField(queryset=InfrastructureAsset.objects.all())
+
+
+@extend_schema(request=EnrolmentRequest, responses={201: dict})
+class EnrolmentTokens(APIView):
+    """Make a token that lets one agent in, once, within an hour."""
+
+    policy_resource = "agents"
+
+    def post(self, request: Request) -> Response:
+        wanted = EnrolmentRequest(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        name, asset = wanted.validated_data["agent_name"], wanted.validated_data["asset_id"]
+        row, secret = enrolment.issue_token(name, asset, request.user, timezone.now())
+        return Response({"token": secret, "expires_at": row.expires_at}, 201)
+
+
+class DiscoverySerializer(serializers.ModelSerializer[Discovery]):
+    asset_name = serializers.CharField(source="agent.asset.asset_name", read_only=True)
+
+    class Meta:
+        model = Discovery
+        fields = ["id", "kind", "name", "details", "decision", "asset_name", "first_seen_at", "last_seen_at"]
+
+
+class DiscoveryFilters(filters.FilterSet):
+    class Meta:
+        model = Discovery
+        fields = ["decision", "kind"]
+
+
+class Discoveries(Resources):
+    """What agents found on their hosts."""
+
+    http_method_names = ["get", "head", "options"]
+    policy_resource = "assets"
+    rows = Discovery.objects.select_related("agent__asset").order_by("-last_seen_at")
+    serializer_class = DiscoverySerializer
+    filterset_class = DiscoveryFilters
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response({"discoveries": self.get_serializer(page, many=True).data})
+
+
+@extend_schema(request=None, responses={200: dict})
+class DiscoveryDecisionView(APIView):
+    """Make an asset of a discovery, or ignore it."""
+
+    policy_resource = "assets"
+    policy_verbs = {"POST": Verb.CREATE}
+
+    def post(self, request: Request, pk: UUID, decision: str) -> Response:
+        with transaction.atomic():
+            found = get_object_or_404(
+                Discovery.objects.select_for_update(of=("self",)).select_related("agent__asset"), pk=pk
+            )
+            if found.decision == DiscoveryDecision.ACCEPTED:
+                raise Conflict("This was accepted already.")
+            if decision == "ignore":
+                found.decision = DiscoveryDecision.IGNORED
+                found.save()
+                return Response({"decision": found.decision})
+            asset = agents.accept(found, request.user)  # type: ignore[arg-type]
+        return Response({"decision": DiscoveryDecision.ACCEPTED, "asset_id": str(asset.pk)})
+
+
+class AgentEndpoint(APIView):
+    """An endpoint that an agent's key opens, and nothing else does."""
+
+    authentication_classes = (AgentKeyAuthentication,)
+    permission_classes = (IsAgent,)
+    agent_endpoint = True
+
+    def agent(self) -> MonitoringAgent:
+        agent: MonitoringAgent = self.request.auth.agent
+        return agent
+
+    def read(self, structure: Any) -> Any:
+        """The body as `structure`; 400 with the place of what does not fit."""
+        try:
+            return msgspec.convert(self.request.data, structure, strict=True)
+        except msgspec.ValidationError as error:
+            raise ValidationError(str(error)) from error
+
+
+class _Enrolment(msgspec.Struct):
+    token: str
+    agent_version: str = ""
+    hostname: str = ""
+
+
+@extend_schema(request=dict, responses={201: dict})
+class Enrol(AgentEndpoint):
+    """Exchange a single-use enrolment token for a key."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    def post(self, request: Request) -> Response:
+        said = self.read(_Enrolment)
+        try:
+            with audit.acting("enrolment"):
+                key, secret = enrolment.enrol(said.token, said.agent_version[:100], timezone.now())
+        except enrolment.Spent as error:
+            raise ValidationError({"token": str(error)}) from error
+        agent = key.agent
+        shown = {"agent_id": str(agent.pk), "agent_name": agent.agent_name, "asset_id": str(agent.asset_id)}
+        shown |= {"asset_name": agent.asset.asset_name, "key": secret, "key_expires_at": key.expires_at}
+        return Response(shown, 201)
+
+
+@extend_schema(request=dict, responses={200: dict})
+class HeartbeatView(AgentEndpoint):
+    """An agent says that it lives and how it is."""
+
+    def post(self, request: Request) -> Response:
+        now, agent = timezone.now(), self.agent()
+        agents.note_heartbeat(agent, self.read(agents.Heartbeat), now)
+        version = agents.configuration_of(agent)["config_version"]
+        due = agents.rotation_due(request.auth, now)  # type: ignore[arg-type]
+        return Response({"server_time": now, "config_version": version, "key_rotation_due": due})
+
+
+@extend_schema(responses={200: dict})
+class Configuration(AgentEndpoint):
+    """What the agent is to do."""
+
+    def get(self, request: Request) -> Response:
+        wanted = agents.configuration_of(self.agent())
+        tag = f'"{wanted["config_version"]}"'
+        if request.headers.get("If-None-Match") == tag:
+            return Response(status=304, headers={"ETag": tag})
+        return Response(wanted, headers={"ETag": tag})
+
+
+@extend_schema(request=None, responses={201: dict})
+class RotateKey(AgentEndpoint):
+    """A new key for the agent that asks; its old one works until an hour after the new one's first use."""
+
+    def post(self, request: Request) -> Response:
+        key, secret = authentication.issue_key(self.agent(), timezone.now())
+        return Response({"key": secret, "key_expires_at": key.expires_at}, 201)
+
+
+class _Discoveries(msgspec.Struct):
+    discoveries: list[agents.Found]
+
+
+@extend_schema(request=dict, responses={200: dict})
+class Offer(AgentEndpoint):
+    """What the agent found on its host."""
+
+    def post(self, request: Request) -> Response:
+        found = self.read(_Discoveries).discoveries[:500]
+        if unknown := [one.kind for one in found if one.kind not in ("service", "container", "exporter")]:
+            raise ValidationError({"kind": f"{unknown[0]!r} is not known; send service, container or exporter"})
+        offered, known = agents.offer(self.agent(), found, timezone.now())
+        return Response({"offered": offered, "known": known})

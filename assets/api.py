@@ -1,0 +1,259 @@
+"""REST: assets, their metrics and health."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from assets import assessment, charts
+from assets.models import HealthStatus, InfrastructureAsset
+from assets.spans import BadSpan, Span, span_of
+from wedsync_monitor import policy
+from wedsync_monitor.policy import Verb
+from wedsync_monitor.web.errors import Conflict
+from wedsync_monitor.web.resources import Resource, Resources, StrictSerializer
+
+LIVE = ("open", "acknowledged")
+
+
+class AssetFilters(filters.FilterSet):
+    health_status = filters.ChoiceFilter(choices=HealthStatus.choices, method="by_health")
+    tag = filters.CharFilter(method="by_tag")
+    q = filters.CharFilter(field_name="asset_name", lookup_expr="icontains")
+    ordering = filters.OrderingFilter(fields=["asset_name", "asset_type", "environment", "created_at"])
+
+    class Meta:
+        model = InfrastructureAsset
+        fields = ["environment", "asset_type", "asset_category", "provider", "is_critical", "is_active"]
+
+    def by_health(self, rows: QuerySet[InfrastructureAsset], name: str, value: str) -> QuerySet[InfrastructureAsset]:
+        unknown = Q(health=None) if value == HealthStatus.UNKNOWN else Q()
+        return rows.filter(Q(health__health_status=value) | unknown)
+
+    def by_tag(self, rows: QuerySet[InfrastructureAsset], name: str, value: str) -> QuerySet[InfrastructureAsset]:
+        return rows.filter(tags__contains=[value])
+
+
+class AssetSerializer(StrictSerializer):
+    """An asset with the specification's fields; health and alerts are read only."""
+
+    parent_asset_id = serializers.PrimaryKeyRelatedField(
+        source="parent_asset", queryset=InfrastructureAsset.objects.all(), allow_null=True, required=False
+    )
+    health_status = serializers.SerializerMethodField()
+    last_metric_timestamp = serializers.SerializerMethodField()
+    active_alerts = serializers.SerializerMethodField()
+
+    class Meta:
+        model = InfrastructureAsset
+        fields = [
+            "id", "asset_name", "asset_type", "asset_category", "environment", "location", "provider",
+            "configuration", "tags", "parent_asset_id", "dependencies", "monitoring_config", "is_critical", "is_active",
+            "health_status", "last_metric_timestamp", "active_alerts", "created_at", "updated_at",
+        ]  # fmt: skip
+        read_only_fields = ["created_at", "updated_at"]
+
+    def get_health_status(self, asset: InfrastructureAsset) -> str:
+        return asset.health.health_status if hasattr(asset, "health") else HealthStatus.UNKNOWN.value
+
+    def get_last_metric_timestamp(self, asset: InfrastructureAsset) -> Any:
+        seen = asset.health.last_metric_timestamp if hasattr(asset, "health") else None
+        return serializers.DateTimeField().to_representation(seen) if seen else None
+
+    def get_active_alerts(self, asset: InfrastructureAsset) -> int:
+        return getattr(asset, "active_alerts", 0)
+
+
+def with_alerts(rows: QuerySet[InfrastructureAsset]) -> QuerySet[InfrastructureAsset]:
+    """`rows` with their health and the number of their open and acknowledged alerts."""
+    live = Count("alert_instances", filter=Q(alert_instances__status__in=LIVE))
+    return rows.select_related("health").annotate(active_alerts=live)
+
+
+def summary_of(rows: QuerySet[InfrastructureAsset]) -> dict[str, Any]:
+    """Counts over all of `rows`, in one query."""
+    grouped = (
+        rows.order_by()
+        .values("environment", "asset_type", "is_critical")
+        .annotate(
+            number=Count("pk"),
+            **{
+                status: Count("pk", filter=Q(health__health_status=status))
+                for status in (HealthStatus.HEALTHY.value, HealthStatus.DEGRADED.value, HealthStatus.UNHEALTHY.value)
+            },
+        )
+    )
+    totals = {"total_assets": 0, "healthy_assets": 0, "degraded_assets": 0, "unhealthy_assets": 0, "critical_assets": 0}
+    environments: dict[str, int] = {}
+    types: dict[str, int] = {}
+    for group in grouped:
+        totals["total_assets"] += group["number"]
+        totals["critical_assets"] += group["number"] if group["is_critical"] else 0
+        for status in ("healthy", "degraded", "unhealthy"):
+            totals[f"{status}_assets"] += group[status]
+        environments[group["environment"]] = environments.get(group["environment"], 0) + group["number"]
+        types[group["asset_type"]] = types.get(group["asset_type"], 0) + group["number"]
+    return {"asset_summary": totals, "environment_breakdown": environments, "asset_type_breakdown": types}
+
+
+class Assets(Resources):
+    """List assets with a summary of all that match; register an asset."""
+
+    policy_resource = "assets"
+    rows = InfrastructureAsset.objects.order_by("asset_name")
+    serializer_class = AssetSerializer
+    filterset_class = AssetFilters
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        rows = self.filter_queryset(self.get_queryset())
+        page = self.paginate_queryset(rows)
+        shown = with_alerts(InfrastructureAsset.objects.filter(pk__in=[asset.pk for asset in page or []]))
+        order = {asset.pk: place for place, asset in enumerate(page or [])}
+        listed = sorted(shown, key=lambda asset: order[asset.pk])
+        return self.get_paginated_response({"assets": self.get_serializer(listed, many=True).data, **summary_of(rows)})
+
+
+class Asset(Resource):
+    """One asset: read, change, remove."""
+
+    policy_resource = "assets"
+    rows = with_alerts(InfrastructureAsset.objects.all())
+    serializer_class = AssetSerializer
+
+    def perform_destroy(self, instance: InfrastructureAsset) -> None:
+        """Removes the asset with its metrics; refused while others have it as parent or need it."""
+        users = InfrastructureAsset.objects.filter(
+            Q(parent_asset=instance) | Q(dependencies__contains=[str(instance.pk)])
+        )
+        if names := list(users.values_list("asset_name", flat=True)[:10]):
+            raise Conflict(f"These assets have it as their parent or need it: {', '.join(names)}. Change them first.")
+        instance.delete()
+
+
+def requested_span(request: Request, default: str = "1h") -> Span:
+    """The span of the query parameters; 400 where they make none."""
+    try:
+        return span_of(request.query_params, timezone.now(), default)
+    except BadSpan as error:
+        raise ValidationError({error.field: str(error)}) from error
+
+
+def readable_asset(request: Request, pk: UUID, resource: str = "assets") -> InfrastructureAsset:
+    rows = policy.permitted(request.user, Verb.READ, resource, InfrastructureAsset.objects.prefetch_related("agents"))
+    return get_object_or_404(rows, pk=pk)
+
+
+def requested_points(request: Request) -> int:
+    text = request.query_params.get("points", str(charts.POINTS))
+    if not text.isdigit() or not 2 <= int(text) <= 10_000:
+        raise ValidationError({"points": "send a whole number from 2 to 10000"})
+    return int(text)
+
+
+def requested_metrics(request: Request) -> list[str]:
+    names = request.query_params.getlist("metric")
+    if any("\0" in name for name in names) or len(names) > charts.MAX_SERIES:
+        raise ValidationError({"metric": f"send at most {charts.MAX_SERIES} names of metrics"})
+    return names
+
+
+@extend_schema(responses={200: dict})
+class AssetMetrics(APIView):
+    """Current values, history and indicators of an asset: ?from&to or ?range, ?metric (repeatable), ?points."""
+
+    policy_resource = "assets"
+
+    def get(self, request: Request, pk: UUID) -> Response:
+        asset, span, now = readable_asset(request, pk), requested_span(request), timezone.now()
+        samples = charts.read(asset.pk, requested_metrics(request), span)
+        judged = assessment.assess_one(asset, now)
+        return Response(
+            {
+                "asset_info": {
+                    "id": str(asset.pk),
+                    "asset_name": asset.asset_name,
+                    "asset_type": asset.asset_type,
+                    "environment": asset.environment,
+                },
+                "current_metrics": charts.current(asset.pk, now, now - assessment.CURRENT),
+                "metric_history": {
+                    "time_range": {"from": span.start.isoformat(), "to": span.end.isoformat()},
+                    "metrics": charts.history(samples, requested_points(request)),
+                },
+                "performance_indicators": charts.indicators(asset, samples, span, judged.score),
+            }
+        )
+
+
+@extend_schema(responses={200: dict})
+class AssetChart(APIView):
+    """One chart: {series: [{label, unit, points: [[ms, value]]}], thresholds, annotations}."""
+
+    policy_resource = "assets"
+
+    def get(self, request: Request, pk: UUID) -> Response:
+        asset, span = readable_asset(request, pk), requested_span(request)
+        samples = charts.read(asset.pk, requested_metrics(request), span)
+        drawn = charts.chart(samples, requested_points(request))
+        return Response({"series": drawn, "thresholds": [], "annotations": []})
+
+
+@extend_schema(responses={200: dict})
+class AssetHealthView(APIView):
+    """The asset's health now, why, what to do, and how it was. `unknown` and null where there are no data."""
+
+    policy_resource = "assets"
+
+    def get(self, request: Request, pk: UUID) -> Response:
+        asset, now = readable_asset(request, pk), timezone.now()
+        judged = assessment.assess_one(asset, now)
+        factors = [{key: value for key, value in asdict(one).items() if key != "score"} for one in judged.factors]
+        trend = assessment.trend(asset.pk, now - timedelta(hours=24), now)
+        return Response(
+            {
+                "asset_id": str(asset.pk),
+                "overall_health": judged.status,
+                "health_score": judged.score,
+                "health_factors": factors,
+                "active_alerts": active_alerts(request, asset),
+                "recommendations": [asdict(one) for one in judged.recommendations],
+                "health_trend": [
+                    {"timestamp": charts.stamp(one["timestamp_ms"]), "health_score": one["health_score"]}
+                    for one in trend
+                ],
+            }
+        )
+
+
+_RANK = Case(
+    *(When(severity=name, then=Value(rank)) for rank, name in enumerate(("critical", "high", "medium", "low"))),
+    output_field=IntegerField(),
+)
+
+
+def active_alerts(request: Request, asset: InfrastructureAsset) -> list[dict[str, Any]]:
+    """The asset's open and acknowledged alerts that the caller may see, worst first."""
+    now = timezone.now()
+    alerts = policy.permitted(request.user, Verb.READ, "alerts", asset.alert_instances.filter(status__in=LIVE))
+    return [
+        {
+            "alert_id": str(alert.pk),
+            "severity": alert.severity,
+            "title": alert.alert_title,
+            "duration_minutes": int((now - alert.first_triggered_at).total_seconds() // 60),
+        }
+        for alert in alerts.order_by(_RANK, "first_triggered_at")[:100]
+    ]
