@@ -9,6 +9,12 @@ class AlertsConfig(AppConfig):
 
     def ready(self) -> None:
         from alerts.policy import POLICIES
-        from wedsync_monitor import policy
+        from wedsync_monitor import audit, policy
 
         policy.register(*POLICIES)
+        audit.track(
+            *(
+                self.get_model(name)
+                for name in ("AlertRule", "EscalationPolicy", "MaintenanceWindow", "PerformanceBaseline")
+            )
+        )

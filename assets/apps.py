@@ -9,6 +9,9 @@ class AssetsConfig(AppConfig):
 
     def ready(self) -> None:
         from assets.policy import POLICIES
-        from wedsync_monitor import policy
+        from wedsync_monitor import audit, policy
 
         policy.register(*POLICIES)
+        audit.track(
+            *(self.get_model(name) for name in ("InfrastructureAsset", "MonitoringAgent", "AgentKey", "EnrolmentToken"))
+        )

@@ -9,6 +9,7 @@ class SyntheticConfig(AppConfig):
 
     def ready(self) -> None:
         from synthetic.policy import POLICIES
-        from wedsync_monitor import policy
+        from wedsync_monitor import audit, policy
 
         policy.register(*POLICIES)
+        audit.track(*(self.get_model(name) for name in ("SyntheticCheck",)))

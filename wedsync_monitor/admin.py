@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseRedirect
 from django.urls import reverse
+from django.utils import timezone
 
 from wedsync_monitor import policy
+from wedsync_monitor.models import ApiToken, AuditEntry, MonitoringDashboard, User
 from wedsync_monitor.policy import Verb
 
 
@@ -91,3 +94,64 @@ class PolicyInline(PolicyAdminMixin, admin.TabularInline):  # type: ignore[type-
 
     extra = 0
     show_change_link = True
+
+
+class OwnedModelAdmin(PolicyModelAdmin):
+    """A table whose rows remember who made them."""
+
+    readonly_fields = ("created_by", "created_at", "updated_at")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if not change:
+            obj.created_by = request.user
+        super().save_model(request, obj, form, change)
+
+
+@admin.register(User)
+class UserAdmin(PolicyModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("Access", {"fields": ("is_active", "groups"), "description": "A group is a role."}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    list_display = ("username", "email", "first_name", "last_name", "is_active", "last_login")
+    list_filter = ("is_active", "groups")
+    readonly_fields = ("last_login", "date_joined")
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(PolicyModelAdmin):
+    """Tokens are made by `manage.py api_token`; here they are seen and revoked."""
+
+    list_display = ("label", "user", "scope", "created_at", "expires_at", "revoked_at", "last_used_at")
+    list_filter = ("scope",)
+    search_fields = ("label", "user__username")
+    list_select_related = ("user",)
+    fields = readonly_fields = ("label", "user", "scope", "created_at", "expires_at", "revoked_at", "last_used_at")
+    actions = ("revoke",)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.action(description="Revoke the selected tokens", permissions=["change"])
+    def revoke(self, request: HttpRequest, rows: QuerySet[ApiToken]) -> None:
+        for token in rows.filter(revoked_at=None):
+            token.revoked_at = timezone.now()
+            token.save()
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyModelAdmin):
+    list_display = ("at", "actor_name", "action", "table_name", "object_name")
+    list_filter = ("action", "table_name")
+    search_fields = ("actor_name", "object_name", "object_id")
+    date_hierarchy = "at"
+
+
+@admin.register(MonitoringDashboard)
+class MonitoringDashboardAdmin(OwnedModelAdmin):
+    list_display = ("dashboard_name", "dashboard_type", "is_public", "is_default", "created_by", "updated_at")
+    list_filter = ("dashboard_type", "is_public")
+    search_fields = ("dashboard_name",)
+    list_select_related = ("created_by",)

@@ -9,10 +9,12 @@ class WedsyncMonitorConfig(AppConfig):
     verbose_name = "WedSync Monitor"
 
     def ready(self) -> None:
-        from wedsync_monitor import policy
+        from wedsync_monitor import audit, policy
         from wedsync_monitor.console.policy import POLICIES
 
         policy.register(*POLICIES)
+        audit.track(*(self.get_model(name) for name in ("User", "ApiToken", "MonitoringDashboard")))
+        audit.track_roles()
 
 
 class AdminConfig(DjangoAdminConfig):

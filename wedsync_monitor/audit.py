@@ -21,7 +21,9 @@ from wedsync_monitor import secrets
 from wedsync_monitor.models import AuditAction, AuditEntry, User
 
 _actor: ContextVar[User | str] = ContextVar("actor", default="system")
-_UNTRACKED = {"updated_at", "created_at", "last_login", "password", "digest", "last_used_at"}
+# Columns that the system itself moves, and digests of secrets.
+_UNTRACKED = {"updated_at", "created_at", "last_login", "password", "digest", "last_used_at", "first_used_at"}
+_UNTRACKED |= {"health_status", "last_heartbeat", "last_report", "metrics_collected", "bytes_transmitted"}
 
 
 @contextmanager

@@ -22,8 +22,13 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 def readyz(request: HttpRequest) -> HttpResponse:
     """Database, broker, evaluator and beat all work; 503 with what is wrong if not."""
-    problems = [text for check in CHECKS if (text := _run(check))]
-    return JsonResponse({"ready": not problems, "problems": problems}, status=503 if problems else 200)
+    found = problems()
+    return JsonResponse({"ready": not found, "problems": found}, status=503 if found else 200)
+
+
+def problems() -> list[str]:
+    """What does not work now, a sentence each."""
+    return [text for check in CHECKS if (text := _run(check))]
 
 
 def _run(check: Callable[[], str | None]) -> str | None:

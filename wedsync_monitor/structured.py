@@ -1,9 +1,11 @@
 """JSON columns that are held to one declared structure (msgspec types) on every way in, with secrets sealed."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
 
@@ -61,3 +63,18 @@ class StructuredField(models.JSONField):
         value = secrets.seal(self.structure, value)
         setattr(model_instance, self.attname, value)
         return value
+
+    def formfield(self, **kwargs: Any) -> Any:  # type: ignore[override]
+        """A text area of JSON in which secrets are masked."""
+        return super().formfield(**({"form_class": MaskedJSONField} | kwargs))
+
+
+class MaskedJSONField(forms.JSONField):
+    """JSON as people edit it: indented, with secrets masked; a mask that comes back keeps what is stored."""
+
+    widget = forms.Textarea(attrs={"rows": 6, "spellcheck": "false", "class": "vLargeTextField"})
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return value
+        return json.dumps(secrets.mask(value), indent=2, ensure_ascii=False)

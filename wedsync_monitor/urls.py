@@ -3,10 +3,26 @@
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView
+
+from wedsync_monitor import api, readiness
+from wedsync_monitor.console import urls as console
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", console.home, name="home"),
+    path("healthz", readiness.healthz, name="healthz"),
+    path("readyz", readiness.readyz, name="readyz"),
+    path("metrics", readiness.metrics, name="own-metrics"),
     path("login", LoginView.as_view(template_name="login.html", redirect_authenticated_user=True), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
+    path("api/schema", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="schema"),
     path("api/monitoring/", include("assets.urls")),
+    path("api/monitoring/", include("alerts.urls")),
+    path("api/monitoring/", include("synthetic.urls")),
+    path("api/monitoring/", include("remediation.urls")),
+    path("api/monitoring/dashboards", api.Dashboards.as_view(), name="api-dashboards"),
+    path("api/monitoring/dashboards/<uuid:pk>", api.Dashboard.as_view(), name="api-dashboard"),
+    path("api/monitoring/audit", api.Audit.as_view(), name="audit"),
+    path("admin/monitoring", include((console.urlpatterns, "console"))),
     path("admin/", admin.site.urls),
 ]

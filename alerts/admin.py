@@ -1,0 +1,95 @@
+"""Admin pages of alerting. An alert's status changes through its lifecycle, so that alerts are read only here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from alerts.models import (
+    AlertEvent,
+    AlertInstance,
+    AlertRule,
+    EscalationPolicy,
+    MaintenanceWindow,
+    NotificationDelivery,
+    PerformanceBaseline,
+    RuleEvaluation,
+)
+from wedsync_monitor.admin import OwnedModelAdmin, PolicyInline, PolicyModelAdmin, ReadOnlyModelAdmin
+
+
+class ReadOnlyInline(PolicyInline):
+    """Rows that the system writes."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class EvaluationInline(ReadOnlyInline):
+    model = RuleEvaluation
+    fields = ("last_evaluated_at", "last_duration_ms", "last_series_seen", "last_error", "next_evaluation_at")
+
+
+@admin.register(AlertRule)
+class AlertRuleAdmin(OwnedModelAdmin):
+    list_display = ("rule_name", "severity", "alert_type", "evaluation_frequency", "is_enabled", "updated_at")
+    list_filter = ("severity", "alert_type", "is_enabled")
+    search_fields = ("rule_name", "rule_description")
+    autocomplete_fields = ("escalation_policy",)
+    inlines = (EvaluationInline,)
+
+
+class EventInline(ReadOnlyInline):
+    model = AlertEvent
+    fields = ("at", "kind", "actor", "note")
+    ordering = ("at", "id")
+
+
+@admin.register(AlertInstance)
+class AlertInstanceAdmin(ReadOnlyModelAdmin):
+    list_display = ("alert_title", "severity", "status", "asset", "first_triggered_at", "resolved_at")
+    list_filter = ("status", "severity")
+    search_fields = ("alert_title", "asset__asset_name")
+    list_select_related = ("asset",)
+    date_hierarchy = "first_triggered_at"
+    inlines = (EventInline,)
+
+
+@admin.register(NotificationDelivery)
+class NotificationDeliveryAdmin(ReadOnlyModelAdmin):
+    list_display = ("created_at", "channel_key", "event", "status", "attempts", "last_error")
+    list_filter = ("status",)
+    list_select_related = ("event",)
+    fields = ("event", "channel_key", "status", "attempts", "next_attempt_at", "last_error", "delivered_at")
+
+
+@admin.register(EscalationPolicy)
+class EscalationPolicyAdmin(OwnedModelAdmin):
+    list_display = ("policy_name", "repeat_escalation", "max_escalations", "is_active")
+    list_filter = ("is_active",)
+    search_fields = ("policy_name",)
+
+
+@admin.register(MaintenanceWindow)
+class MaintenanceWindowAdmin(OwnedModelAdmin):
+    list_display = ("window_name", "status", "start_time", "end_time", "maintenance_type", "impact_level")
+    list_filter = ("status", "maintenance_type", "impact_level")
+    search_fields = ("window_name",)
+    date_hierarchy = "start_time"
+
+
+@admin.register(PerformanceBaseline)
+class PerformanceBaselineAdmin(PolicyModelAdmin):
+    list_display = ("metric_name", "asset", "baseline_type", "time_period", "last_calculated", "is_active")
+    list_filter = ("baseline_type", "time_period", "is_active")
+    search_fields = ("metric_name", "asset__asset_name")
+    list_select_related = ("asset",)
+    autocomplete_fields = ("asset",)

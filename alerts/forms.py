@@ -1,0 +1,160 @@
+"""The console's forms: acknowledge, resolve, and a rule with one condition and the usual channels."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from django import forms
+
+from alerts import conditions
+from alerts.models import AlertRule
+from assets.forms import style
+from assets.models import AssetType, Environment
+from wedsync_monitor import secrets
+
+
+class AcknowledgeForm(forms.Form):
+    note = forms.CharField(
+        label="Acknowledgment Note",
+        required=False,
+        max_length=5000,
+        widget=forms.Textarea(attrs={"rows": 3, "data-testid": "ack-note"}),
+    )
+    estimated_minutes = forms.IntegerField(
+        label="Estimated resolution time",
+        required=False,
+        min_value=1,
+        max_value=43200,
+        help_text="Minutes. When they have passed and it still lasts, people are told again.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        style(self)
+
+
+class ResolveForm(forms.Form):
+    notes = forms.CharField(label="What was done", max_length=5000, widget=forms.Textarea(attrs={"rows": 3}))
+    root_cause = forms.CharField(label="Root cause", required=False, max_length=5000)
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        style(self)
+
+
+def _choices(kind: Any, labels: dict[str, str] | None = None) -> list[tuple[str, str]]:
+    return [(value, (labels or {}).get(value, value)) for value in get_args(kind)]
+
+
+class RuleForm(forms.ModelForm[AlertRule]):
+    """A threshold rule. It edits the first condition and the first email and webhook channel; further conditions and
+    other channels of the rule, which the API and the admin can set, stay as they are."""
+
+    metric_name = forms.CharField(label="Metric", max_length=200, help_text="For example cpu_usage_percent.")
+    aggregation = forms.ChoiceField(choices=_choices(conditions.Aggregation))
+    operator = forms.ChoiceField(choices=_choices(conditions.Operator, conditions.SYMBOLS))
+    threshold = forms.FloatField()
+    time_window = forms.IntegerField(
+        label="Over the last", min_value=1, max_value=2678400, initial=300, help_text="Seconds."
+    )
+    consecutive_breaches = forms.IntegerField(min_value=1, max_value=1000, initial=1, help_text="Evaluations in a row.")
+    recovery_threshold = forms.FloatField(required=False, help_text="Recovers only past this value.")
+    environments = forms.MultipleChoiceField(required=False, choices=Environment.choices, help_text="None means all.")
+    asset_types = forms.MultipleChoiceField(required=False, choices=AssetType.choices, help_text="None means all.")
+    asset_names = forms.CharField(required=False, help_text="With commas between them. None means all.")
+    email_recipients = forms.CharField(required=False, help_text="Addresses with commas between them.")
+    webhook_url = forms.CharField(required=False, max_length=2000)
+    webhook_secret = forms.CharField(required=False, help_text="Signs what is sent.", widget=forms.PasswordInput(True))
+
+    class Meta:
+        model = AlertRule
+        fields = ["rule_name", "rule_description", "severity", "evaluation_frequency", "business_impact", "runbook_url",
+                  "is_enabled"]  # fmt: skip
+        widgets = {
+            "rule_name": forms.TextInput(),
+            "rule_description": forms.TextInput(),
+            "business_impact": forms.TextInput(),
+            "runbook_url": forms.TextInput(),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        for name, value in self._stored().items():
+            if value is not None:
+                self.fields[name].initial = value
+        style(self)
+
+    def _stored(self) -> dict[str, Any]:
+        rule = self.instance
+        first = (rule.metric_conditions or [{}])[0] if rule.pk else {}
+        names = ("metric_name", "aggregation", "operator", "threshold", "time_window")
+        config, chosen = rule.threshold_config or {}, rule.asset_filter or {}
+        stored: dict[str, Any] = {name: first.get(name) for name in names}
+        stored |= {name: config.get(name) for name in ("consecutive_breaches", "recovery_threshold")}
+        stored |= {name: chosen.get(name) for name in ("environments", "asset_types")}
+        stored["asset_names"] = ", ".join(chosen.get("asset_names", []))
+        stored["email_recipients"] = ", ".join(self._channel("email").get("recipients", []))
+        webhook = secrets.mask(self._channel("webhook"))
+        return stored | {"webhook_url": webhook.get("url"), "webhook_secret": webhook.get("secret")}
+
+    def _channel(self, kind: str) -> dict[str, Any]:
+        channels = self.instance.notification_channels or []
+        return next((one["config"] for one in channels if one["type"] == kind), {})
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if self.errors:
+            return cleaned
+        rule = self.instance
+        names = ("metric_name", "aggregation", "operator", "threshold", "time_window")
+        rest = (rule.metric_conditions or [])[1:] if rule.pk else []
+        rule.metric_conditions = [{name: cleaned[name] for name in names}, *rest]
+        config = dict(rule.threshold_config or {}) | {"consecutive_breaches": cleaned["consecutive_breaches"]}
+        config.pop("recovery_threshold", None)
+        if cleaned["recovery_threshold"] is not None:
+            config["recovery_threshold"] = cleaned["recovery_threshold"]
+        rule.threshold_config = config
+        rule.asset_filter = self._filter(cleaned)
+        rule.notification_channels = self._channels(cleaned)
+        return cleaned
+
+    def _filter(self, cleaned: dict[str, Any]) -> dict[str, Any]:
+        parts = {
+            "environments": cleaned["environments"],
+            "asset_types": cleaned["asset_types"],
+            "asset_names": _split(cleaned["asset_names"]),
+            "tags": (self.instance.asset_filter or {}).get("tags"),
+        }
+        return {name: value for name, value in parts.items() if value}
+
+    def _channels(self, cleaned: dict[str, Any]) -> list[dict[str, Any]]:
+        """The channels in the order they had: a channel's place on its rule is how its messages are known."""
+        wanted: dict[str, dict[str, Any]] = {}
+        if recipients := _split(cleaned["email_recipients"]):
+            wanted["email"] = {"recipients": recipients}
+        if cleaned["webhook_url"]:
+            stored = self._channel("webhook")
+            secret = cleaned["webhook_secret"]
+            kept = stored.get("secret", "") if secret == secrets.MASK else secret
+            wanted["webhook"] = {**stored, "url": cleaned["webhook_url"], **({"secret": kept} if kept else {})}
+        channels, seen = [], set()
+        for one in self.instance.notification_channels or []:
+            if one["type"] in ("email", "webhook") and one["type"] not in seen:
+                seen.add(one["type"])
+                one = {"type": one["type"], "config": wanted[one["type"]]} if one["type"] in wanted else None
+            if one:
+                channels.append(one)
+        return channels + [{"type": kind, "config": config} for kind, config in wanted.items() if kind not in seen]
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        for name in ("metric_conditions", "asset_filter", "threshold_config", "notification_channels"):
+            field = self.instance._meta.get_field(name)
+            try:
+                field.clean(getattr(self.instance, name), self.instance)
+            except forms.ValidationError as error:
+                self.add_error(None, error)
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

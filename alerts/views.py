@@ -1,0 +1,211 @@
+"""The console's Alerts tab: alerts, what people do with them, and rules."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+
+from alerts import listing, transitions, wording
+from alerts.api import alerts_shown, duration_minutes, rules_with_triggers
+from alerts.conditions import condition_of
+from alerts.forms import AcknowledgeForm, ResolveForm, RuleForm
+from alerts.models import AlertInstance, AlertRule, NotificationDelivery, Severity
+from alerts.transitions import Refused
+from wedsync_monitor import policy
+from wedsync_monitor.policy import Verb
+from wedsync_monitor.web import htmx
+from wedsync_monitor.web.permissions import guarded
+
+STATUSES = (
+    ("live", "Open and acknowledged"),
+    ("open", "Open"),
+    ("acknowledged", "Acknowledged"),
+    ("suppressed", "Suppressed"),
+    ("resolved", "Resolved"),
+    ("all", "All"),
+)
+
+
+def lasted(minutes: int) -> str:
+    """A duration as lists show it: 12m, 1.5h, 2.0d."""
+    if minutes < 60:
+        return f"{minutes}m"
+    return f"{minutes / 60:.1f}h" if minutes < 1440 else f"{minutes / 1440:.1f}d"
+
+
+def prepared(alerts: Any, now: datetime) -> list[AlertInstance]:
+    """Alerts with what their templates show."""
+    shown = list(alerts)
+    for alert in shown:
+        alert.lasted = lasted(duration_minutes(alert, now))
+    return shown
+
+
+def _filtered(request: HttpRequest, environment: str) -> QuerySet[AlertInstance]:
+    rows: QuerySet[AlertInstance] = policy.permitted(request.user, Verb.READ, "alerts", alerts_shown())
+    rows = rows.exclude(status="pending").order_by("-first_triggered_at")
+    status = request.GET.get("status", "live")
+    if status == "live":
+        rows = rows.filter(status__in=listing.LIVE[:2])
+    elif status in dict(STATUSES) and status != "all":
+        rows = rows.filter(status=status)
+    if request.GET.get("severity") in Severity.values:
+        rows = rows.filter(severity=request.GET["severity"])
+    if environment != "all":
+        rows = rows.filter(asset__environment=environment)
+    if asset := _uuid(request.GET.get("asset", "")):
+        rows = rows.filter(asset_id=asset)
+    if q := htmx.text_of(request):
+        rows = rows.filter(alert_title__icontains=q)
+    return rows
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _abilities(request: HttpRequest) -> dict[str, bool]:
+    return {
+        "may_acknowledge": policy.may(request.user, Verb.ACKNOWLEDGE, "alerts"),
+        "may_resolve": policy.may(request.user, Verb.RESOLVE, "alerts"),
+    }
+
+
+@guarded("alerts", GET=Verb.READ)
+def alert_list(request: HttpRequest) -> HttpResponse:
+    """Alerts, the newest first."""
+    frame = htmx.frame_of(request)
+    page = htmx.page_of(request, _filtered(request, frame["environment"]))
+    page.object_list = prepared(page.object_list, timezone.now())
+    chosen = {name: request.GET.get(name, "") for name in ("severity", "asset")}
+    chosen |= {"status": request.GET.get("status", "live"), "q": htmx.text_of(request)}
+    context = {**frame, **chosen, **_abilities(request), "page": page}
+    context |= {"statuses": STATUSES, "severities": Severity.choices}
+    return htmx.respond(request, "alerts/alert_list.html", "alerts/_alerts.html", context)
+
+
+def _alert(request: HttpRequest, pk: UUID, verb: Verb = Verb.READ) -> AlertInstance:
+    rows = policy.permitted(request.user, verb, "alerts", alerts_shown().exclude(status="pending"))
+    found: AlertInstance = get_object_or_404(rows, pk=pk)
+    return found
+
+
+@guarded("alerts", GET=Verb.READ)
+def alert_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """One alert: its metric, what happened, who was told."""
+    alert = prepared([_alert(request, pk)], timezone.now())[0]
+    metric = alert.context_data.get("metric_name", "")
+    drawable = alert.asset_id and policy.may(request.user, Verb.READ, "assets")
+    chart = reverse("asset-chart", args=[alert.asset_id]) if drawable else ""
+    context = {
+        "alert": alert,
+        "events": alert.events.select_related("actor"),
+        "deliveries": NotificationDelivery.objects.filter(event__alert=alert).select_related("event"),
+        "chart_title": wording.metric_title(metric),
+        "chart_url": f"{chart}?{urlencode({'metric': metric, 'range': '6h'})}" if chart else "",
+        **_abilities(request),
+    }
+    return htmx.respond(request, "alerts/alert_detail.html", "alerts/_detail.html", context)
+
+
+def _dialog(
+    request: HttpRequest, alert: AlertInstance, form: forms.Form, heading: str, submit: str, testid: str
+) -> HttpResponse:
+    context = {"alert": alert, "form": form, "heading": heading, "submit": submit, "submit_testid": testid}
+    return render(request, "alerts/_dialog.html", context)
+
+
+def _done(request: HttpRequest, text: str, level: str = "success") -> HttpResponse:
+    """Close the dialog, say so, and refresh the list; without JavaScript, go back to the list."""
+    if not request.htmx:  # type: ignore[attr-defined]
+        messages.add_message(request, messages.SUCCESS if level == "success" else messages.ERROR, text)
+        return redirect("console:alerts")
+    toast = {"text": text, "level": level}
+    return htmx.with_events(HttpResponse(), toast=toast, closeDialog=True, refresh=True)
+
+
+@guarded("alerts", GET=Verb.ACKNOWLEDGE, POST=Verb.ACKNOWLEDGE)
+def alert_acknowledge(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Take an alert on, with a note."""
+    alert, form = _alert(request, pk, Verb.ACKNOWLEDGE), AcknowledgeForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        said = form.cleaned_data
+        try:
+            transitions.acknowledge(pk, request.user, said["note"], said["estimated_minutes"], timezone.now())  # type: ignore[arg-type]
+        except Refused as error:
+            return _done(request, f"{str(error).capitalize()}.", "danger")
+        return _done(request, "Alert acknowledged")
+    return _dialog(request, alert, form, "Acknowledge alert", "Acknowledge", "submit-ack")
+
+
+@guarded("alerts", GET=Verb.RESOLVE, POST=Verb.RESOLVE)
+def alert_resolve(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Declare an alert over."""
+    alert, form = _alert(request, pk, Verb.RESOLVE), ResolveForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        said = form.cleaned_data
+        try:
+            transitions.resolve(
+                pk,
+                request.user,
+                "manual",
+                said["notes"],
+                timezone.now(),
+                root_cause=said["root_cause"],  # type: ignore[arg-type]
+            )
+        except Refused as error:
+            return _done(request, f"{str(error).capitalize()}.", "danger")
+        return _done(request, "Alert resolved")
+    return _dialog(request, alert, form, "Resolve alert", "Resolve", "submit-resolve")
+
+
+@guarded("alert_rules", GET=Verb.READ)
+def rule_list(request: HttpRequest) -> HttpResponse:
+    """Rules with their last evaluation."""
+    page = htmx.page_of(request, AlertRule.objects.order_by("rule_name"))
+    rules = rules_with_triggers(timezone.now()).filter(pk__in=[rule.pk for rule in page]).order_by("rule_name")
+    page.object_list = list(rules)
+    for rule in page:
+        rule.limits = " and ".join(wording.condition_text(condition_of(one)) for one in rule.metric_conditions)
+    may = policy.may(request.user, Verb.CHANGE, "alert_rules")
+    context = {**htmx.frame_of(request), "page": page, "may_manage": may}
+    return htmx.respond(request, "alerts/rule_list.html", "alerts/_rules.html", context)
+
+
+def _edit_rule(request: HttpRequest, rule: AlertRule, heading: str) -> HttpResponse:
+    form = RuleForm(request.POST or None, instance=rule)
+    if request.method == "POST" and form.is_valid():
+        if rule._state.adding:
+            form.instance.created_by = request.user  # type: ignore[assignment]
+        form.save()
+        messages.success(request, f"{form.instance.rule_name} is saved.")
+        return redirect("console:rules")
+    text = "When metrics mean trouble, and who is told"
+    context = {"form": form, "heading": heading, "text": text, "back": reverse("console:rules")}
+    return render(request, "components/form_page.html", context, status=422 if form.errors else 200)
+
+
+@guarded("alert_rules", GET=Verb.CREATE, POST=Verb.CREATE)
+def rule_new(request: HttpRequest) -> HttpResponse:
+    """Make a rule."""
+    return _edit_rule(request, AlertRule(), "New alert rule")
+
+
+@guarded("alert_rules", GET=Verb.CHANGE, POST=Verb.CHANGE)
+def rule_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Change a rule."""
+    rule = get_object_or_404(AlertRule, pk=pk)
+    return _edit_rule(request, rule, f"Rule {rule.rule_name}")

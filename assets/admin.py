@@ -1,0 +1,115 @@
+"""Admin pages of assets, agents and their metrics."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from assets.models import (
+    AgentKey,
+    AssetHealth,
+    Discovery,
+    EnrolmentToken,
+    InfrastructureAsset,
+    InfrastructureMetric,
+    MonitoringAgent,
+)
+from wedsync_monitor.admin import OwnedModelAdmin, PolicyInline, PolicyModelAdmin, ReadOnlyModelAdmin
+
+
+class AgentInline(PolicyInline):
+    model = MonitoringAgent
+    fields = ("agent_name", "agent_type", "health_status", "last_heartbeat", "is_active")
+    readonly_fields = ("health_status", "last_heartbeat")
+
+
+@admin.register(InfrastructureAsset)
+class InfrastructureAssetAdmin(OwnedModelAdmin):
+    list_display = ("asset_name", "asset_type", "asset_category", "environment", "is_critical", "is_active")
+    list_filter = ("environment", "asset_type", "asset_category", "is_critical", "is_active")
+    search_fields = ("asset_name", "location")
+    autocomplete_fields = ("parent_asset",)
+    inlines = (AgentInline,)
+
+
+class KeyInline(PolicyInline):
+    model = AgentKey
+    fields = readonly_fields = ("created_at", "expires_at", "first_used_at", "revoked_at")
+    show_change_link = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(MonitoringAgent)
+class MonitoringAgentAdmin(PolicyModelAdmin):
+    list_display = (
+        "agent_name",
+        "agent_type",
+        "asset",
+        "health_status",
+        "last_heartbeat",
+        "agent_version",
+        "is_active",
+    )
+    list_filter = ("agent_type", "health_status", "is_active")
+    search_fields = ("agent_name", "asset__asset_name")
+    list_select_related = ("asset",)
+    autocomplete_fields = ("asset",)
+    readonly_fields = ("agent_version", "health_status", "last_heartbeat", "metrics_collected", "bytes_transmitted")
+    inlines = (KeyInline,)
+    actions = ("revoke_keys",)
+
+    @admin.action(description="Revoke all keys of the selected agents", permissions=["change"])
+    def revoke_keys(self, request: HttpRequest, rows: QuerySet[MonitoringAgent]) -> None:
+        for key in AgentKey.objects.filter(agent__in=rows, revoked_at=None):
+            key.revoked_at = timezone.now()
+            key.save()
+
+
+@admin.register(EnrolmentToken)
+class EnrolmentTokenAdmin(ReadOnlyModelAdmin):
+    list_display = ("agent_name", "asset", "created_by", "created_at", "expires_at", "used_at")
+    list_select_related = ("asset", "created_by")
+    search_fields = ("agent_name", "asset__asset_name")
+    fields = ("agent_name", "asset", "created_by", "created_at", "expires_at", "used_at", "agent")
+
+
+@admin.register(Discovery)
+class DiscoveryAdmin(ReadOnlyModelAdmin):
+    list_display = ("name", "kind", "agent", "decision", "first_seen_at", "last_seen_at")
+    list_filter = ("kind", "decision")
+    list_select_related = ("agent",)
+    search_fields = ("name", "agent__agent_name")
+
+
+@admin.register(AssetHealth)
+class AssetHealthAdmin(ReadOnlyModelAdmin):
+    list_display = ("asset", "health_status", "health_score", "last_metric_timestamp", "assessed_at")
+    list_filter = ("health_status",)
+    list_select_related = ("asset",)
+    search_fields = ("asset__asset_name",)
+
+
+@admin.register(InfrastructureMetric)
+class InfrastructureMetricAdmin(ReadOnlyModelAdmin):
+    """Samples of one asset: the view is read for an asset that was chosen, never as a whole."""
+
+    list_display = ("collection_timestamp", "metric_name", "metric_value", "metric_unit", "metric_labels")
+    ordering = ()
+    list_per_page = 100
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[InfrastructureMetric]:
+        rows = super().get_queryset(request)
+        asset = request.GET.get("asset__id__exact")
+        if not asset and request.resolver_match and request.resolver_match.kwargs.get("object_id") is None:
+            return rows.none()
+        return rows.filter(collection_timestamp__gt=timezone.now() - timedelta(hours=1))
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return lookup == "asset__id__exact" or super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]

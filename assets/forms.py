@@ -1,0 +1,52 @@
+"""The console's form for assets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from assets.models import InfrastructureAsset
+
+_CLASSES = {"Select": "form-select", "CheckboxInput": "form-check-input"}
+
+
+def style(form: forms.BaseForm) -> None:
+    """Give the widgets of `form` the look of the console."""
+    for field in form.fields.values():
+        kind = type(field.widget).__name__
+        field.widget.attrs.setdefault("class", _CLASSES.get(kind, "form-control"))
+
+
+class AssetForm(forms.ModelForm[InfrastructureAsset]):
+    """An asset's configuration. Tags are written with commas between them."""
+
+    tag_list = forms.CharField(
+        label="Tags", required=False, help_text='Words or "key:value", with commas between them.'
+    )
+    collection_interval = forms.IntegerField(required=False, min_value=1, max_value=86400, help_text="Seconds.")
+    retention_days = forms.IntegerField(required=False, min_value=1, max_value=3650)
+
+    class Meta:
+        model = InfrastructureAsset
+        fields = [
+            "asset_name", "asset_type", "asset_category", "environment", "location", "provider", "parent_asset",
+            "is_critical", "is_active",
+        ]  # fmt: skip
+        widgets = {"asset_name": forms.TextInput(), "location": forms.TextInput()}
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        monitoring = self.instance.monitoring_config or {}
+        self.fields["tag_list"].initial = ", ".join(self.instance.tags or [])
+        for name in ("collection_interval", "retention_days"):
+            self.fields[name].initial = monitoring.get(name)
+        style(self)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        self.instance.tags = [tag.strip() for tag in cleaned.get("tag_list", "").split(",") if tag.strip()]
+        chosen = {name: cleaned.get(name) for name in ("collection_interval", "retention_days")}
+        kept = {name: value for name, value in (self.instance.monitoring_config or {}).items() if name not in chosen}
+        self.instance.monitoring_config = kept | {name: value for name, value in chosen.items() if value}
+        return cleaned

@@ -1,0 +1,125 @@
+"""The console's Assets tab."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+
+from assets import assessment, charts, spans
+from assets.api import with_alerts
+from assets.forms import AssetForm
+from assets.metrics import query
+from assets.metrics.query import SeriesSelector
+from assets.models import HealthStatus, InfrastructureAsset
+from wedsync_monitor import policy
+from wedsync_monitor.policy import Verb
+from wedsync_monitor.web import htmx
+from wedsync_monitor.web.permissions import guarded
+
+ICONS = {
+    "server": "server",
+    "database": "database",
+    "load_balancer": "network",
+    "container": "box",
+    "service": "bolt",
+}
+TITLES = {
+    "cpu_usage_percent": "CPU Usage",
+    "memory_usage_percent": "Memory Usage",
+    "disk_usage_percent": "Disk Usage",
+    "network_io_mbps": "Network I/O",
+    "response_time_ms": "Response Time",
+    "error_rate_percent": "Error Rate",
+    "request_rate_per_second": "Request Rate",
+}
+
+
+@guarded("assets", GET=Verb.READ)
+def asset_list(request: HttpRequest) -> HttpResponse:
+    """All assets, as cards."""
+    frame, q, health = htmx.frame_of(request), htmx.text_of(request), request.GET.get("health", "")
+    rows = InfrastructureAsset.objects.order_by("asset_name")
+    if frame["environment"] != "all":
+        rows = rows.filter(environment=frame["environment"])
+    if q:
+        rows = rows.filter(asset_name__icontains=q)
+    if health in HealthStatus.values:
+        rows = rows.filter(Q(health__health_status=health) | (Q(health=None) if health == "unknown" else Q(pk=None)))
+    page = htmx.page_of(request, rows)
+    shown = {
+        asset.pk: asset for asset in with_alerts(InfrastructureAsset.objects.filter(pk__in=[one.pk for one in page]))
+    }
+    page.object_list = [shown[one.pk] for one in page]
+    for asset in page:
+        asset.icon = ICONS[asset.asset_type]
+        asset.health_status = asset.health.health_status if hasattr(asset, "health") else "unknown"
+    context = {**frame, "page": page, "q": q, "health": health, "healths": HealthStatus.choices}
+    context["may_manage"] = policy.may(request.user, Verb.CHANGE, "assets")
+    return htmx.respond(request, "assets/asset_list.html", "assets/_assets.html", context)
+
+
+def _asset(pk: UUID) -> InfrastructureAsset:
+    return get_object_or_404(InfrastructureAsset.objects.prefetch_related("agents"), pk=pk)
+
+
+@guarded("assets", GET=Verb.READ)
+def asset_metrics(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Charts of everything that the asset reports, the standard metrics first."""
+    asset = _asset(pk)
+    chosen = request.GET.get("range", "1h")
+    chosen = chosen if chosen in spans.RANGES else "1h"
+    stored = {series.metric_name for series in query.find_series(SeriesSelector(asset_ids=(asset.pk,)))}
+    names = [name for name in charts.STANDARD if name in stored]
+    names += sorted(stored - set(charts.STANDARD) - {assessment.SCORE_SERIES})
+    url = reverse("asset-chart", args=[asset.pk])
+    drawn = [
+        {
+            "title": TITLES.get(name, name.replace("_", " ")),
+            "url": f"{url}?{urlencode({'metric': name, 'range': chosen})}",
+        }
+        for name in names[: charts.MAX_SERIES]
+    ]
+    context = {"asset": asset, "charts": drawn, "ranges": list(spans.RANGES), "range": chosen}
+    return render(request, "assets/asset_metrics.html", context)
+
+
+@guarded("assets", GET=Verb.READ)
+def asset_health(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """How healthy the asset is now, why, and what to do."""
+    asset = _asset(pk)
+    trend = f"{reverse('asset-chart', args=[pk])}?{urlencode({'metric': assessment.SCORE_SERIES, 'range': '24h'})}"
+    context = {"asset": asset, "judged": assessment.assess_one(asset, timezone.now()), "trend_url": trend}
+    return htmx.respond(request, "assets/asset_health.html", "assets/_health.html", context)
+
+
+def _edit(request: HttpRequest, asset: InfrastructureAsset, heading: str) -> HttpResponse:
+    form = AssetForm(request.POST or None, instance=asset)
+    if request.method == "POST" and form.is_valid():
+        if asset._state.adding:
+            form.instance.created_by = request.user  # type: ignore[assignment]
+        form.save()
+        messages.success(request, f"{form.instance.asset_name} is saved.")
+        return redirect("console:assets")
+    text = "What it is, where it runs, and how it is monitored"
+    context = {"form": form, "heading": heading, "text": text, "back": reverse("console:assets")}
+    return render(request, "components/form_page.html", context, status=422 if form.errors else 200)
+
+
+@guarded("assets", GET=Verb.CREATE, POST=Verb.CREATE)
+def asset_new(request: HttpRequest) -> HttpResponse:
+    """Register an asset."""
+    return _edit(request, InfrastructureAsset(), "Register an asset")
+
+
+@guarded("assets", GET=Verb.CHANGE, POST=Verb.CHANGE)
+def asset_configure(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Change an asset's configuration."""
+    asset = _asset(pk)
+    return _edit(request, asset, f"Configure {asset.asset_name}")
