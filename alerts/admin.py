@@ -17,7 +17,7 @@ from alerts.models import (
     PerformanceBaseline,
     RuleEvaluation,
 )
-from wedsync_monitor.admin import OwnedModelAdmin, PolicyInline, PolicyModelAdmin, ReadOnlyModelAdmin
+from wedsync_monitor.web.admin_site import OwnedModelAdmin, PolicyInline, PolicyModelAdmin, ReadOnlyModelAdmin
 
 
 class ReadOnlyInline(PolicyInline):

@@ -46,7 +46,7 @@ def _choices(kind: Any, labels: dict[str, str] | None = None) -> list[tuple[str,
     return [(value, (labels or {}).get(value, value)) for value in get_args(kind)]
 
 
-class RuleForm(forms.ModelForm[AlertRule]):
+class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
     """A threshold rule. It edits the first condition and the first email and webhook channel; further conditions and
     other channels of the rule, which the API and the admin can set, stay as they are."""
 
@@ -64,7 +64,9 @@ class RuleForm(forms.ModelForm[AlertRule]):
     asset_names = forms.CharField(required=False, help_text="With commas between them. None means all.")
     email_recipients = forms.CharField(required=False, help_text="Addresses with commas between them.")
     webhook_url = forms.CharField(required=False, max_length=2000)
-    webhook_secret = forms.CharField(required=False, help_text="Signs what is sent.", widget=forms.PasswordInput(True))
+    webhook_secret = forms.CharField(
+        required=False, help_text="Signs what is sent.", widget=forms.PasswordInput(render_value=True)
+    )
 
     class Meta:
         model = AlertRule

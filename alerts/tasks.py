@@ -7,7 +7,7 @@ from django.core.cache import cache
 
 from alerts import evaluation, notification
 
-EVALUATOR_SEEN = "evaluator seen"
+EVALUATOR_SEEN = "evaluator-seen"
 
 
 @shared_task

@@ -19,7 +19,7 @@ from assets.models import (
     InfrastructureMetric,
     MonitoringAgent,
 )
-from wedsync_monitor.admin import OwnedModelAdmin, PolicyInline, PolicyModelAdmin, ReadOnlyModelAdmin
+from wedsync_monitor.web.admin_site import OwnedModelAdmin, PolicyInline, PolicyModelAdmin, ReadOnlyModelAdmin
 
 
 class AgentInline(PolicyInline):

@@ -11,29 +11,40 @@ from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from assets import assessment, charts
+from assets import assessment, charts, topology
 from assets.models import HealthStatus, InfrastructureAsset
 from assets.spans import BadSpan, Span, span_of
 from wedsync_monitor import policy
 from wedsync_monitor.policy import Verb
 from wedsync_monitor.web.errors import Conflict
-from wedsync_monitor.web.resources import Resource, Resources, StrictSerializer
+from wedsync_monitor.web.resources import Resource, Resources, StrictSerializer, refuse_unknown
 
 LIVE = ("open", "acknowledged")
+SPAN_PARAMETERS = {"from", "to", "range", "metric", "points", "format"}
 
 
 class AssetFilters(filters.FilterSet):
     health_status = filters.ChoiceFilter(choices=HealthStatus.choices, method="by_health")
     tag = filters.CharFilter(method="by_tag")
     q = filters.CharFilter(field_name="asset_name", lookup_expr="icontains")
-    ordering = filters.OrderingFilter(fields=["asset_name", "asset_type", "environment", "created_at"])
+    ordering = filters.OrderingFilter(
+        fields={
+            "asset_name": "asset_name",
+            "asset_type": "asset_type",
+            "environment": "environment",
+            "created_at": "created_at",
+            "health__health_status": "health_status",
+            "health__health_score": "health_score",
+            "health__last_metric_timestamp": "last_metric_timestamp",
+        }
+    )
 
     class Meta:
         model = InfrastructureAsset
@@ -116,6 +127,11 @@ class Assets(Resources):
     rows = InfrastructureAsset.objects.order_by("asset_name")
     serializer_class = AssetSerializer
     filterset_class = AssetFilters
+    envelope = "assets"
+
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with topology.alone():
+            return super().post(request, *args, **kwargs)
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         rows = self.filter_queryset(self.get_queryset())
@@ -132,14 +148,30 @@ class Asset(Resource):
     policy_resource = "assets"
     rows = with_alerts(InfrastructureAsset.objects.all())
     serializer_class = AssetSerializer
+    more_parameters = ("detach",)
+
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with topology.alone():
+            return super().partial_update(request, *args, **kwargs)
+
+    @extend_schema(parameters=[OpenApiParameter("detach", bool, description="Also where other assets need it.")])
+    def delete(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Remove the asset with its agents and metrics. While others have it as their parent or need it that is
+        refused, unless ?detach=true lets them go."""
+        with topology.alone():
+            return super().delete(request, *args, **kwargs)
 
     def perform_destroy(self, instance: InfrastructureAsset) -> None:
-        """Removes the asset with its metrics; refused while others have it as parent or need it."""
         users = InfrastructureAsset.objects.filter(
             Q(parent_asset=instance) | Q(dependencies__contains=[str(instance.pk)])
         )
-        if names := list(users.values_list("asset_name", flat=True)[:10]):
-            raise Conflict(f"These assets have it as their parent or need it: {', '.join(names)}. Change them first.")
+        if users and self.request.query_params.get("detach") != "true":
+            names = ", ".join(user.asset_name for user in users[:10])
+            raise Conflict(
+                f"These assets have it as their parent or need it: {names}. Change them or send ?detach=true."
+            )
+        for user in users:
+            user.detach(instance)
         instance.delete()
 
 
@@ -178,6 +210,7 @@ class AssetMetrics(APIView):
 
     def get(self, request: Request, pk: UUID) -> Response:
         asset, span, now = readable_asset(request, pk), requested_span(request), timezone.now()
+        refuse_unknown(request, SPAN_PARAMETERS)
         samples = charts.read(asset.pk, requested_metrics(request), span)
         judged = assessment.assess_one(asset, now)
         return Response(
@@ -190,10 +223,10 @@ class AssetMetrics(APIView):
                 },
                 "current_metrics": charts.current(asset.pk, now, now - assessment.CURRENT),
                 "metric_history": {
-                    "time_range": {"from": span.start.isoformat(), "to": span.end.isoformat()},
+                    "time_range": {"from": charts.iso(span.start), "to": charts.iso(span.end)},
                     "metrics": charts.history(samples, requested_points(request)),
                 },
-                "performance_indicators": charts.indicators(asset, samples, span, judged.score),
+                "performance_indicators": charts.indicators(asset, span, now, judged.score),
             }
         )
 
@@ -206,9 +239,10 @@ class AssetChart(APIView):
 
     def get(self, request: Request, pk: UUID) -> Response:
         asset, span = readable_asset(request, pk), requested_span(request)
+        refuse_unknown(request, SPAN_PARAMETERS)
         samples = charts.read(asset.pk, requested_metrics(request), span)
         drawn = charts.chart(samples, requested_points(request))
-        return Response({"series": drawn, "thresholds": [], "annotations": []})
+        return Response({"series": drawn, "thresholds": charts.thresholds(samples), "annotations": []})
 
 
 @extend_schema(responses={200: dict})
@@ -218,6 +252,7 @@ class AssetHealthView(APIView):
     policy_resource = "assets"
 
     def get(self, request: Request, pk: UUID) -> Response:
+        refuse_unknown(request, {"format"})
         asset, now = readable_asset(request, pk), timezone.now()
         judged = assessment.assess_one(asset, now)
         factors = [{key: value for key, value in asdict(one).items() if key != "score"} for one in judged.factors]

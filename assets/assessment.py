@@ -87,6 +87,9 @@ def assess_all(now: datetime) -> int:
     AssetHealth.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["asset"], update_fields=columns, batch_size=5000
     )
+    AssetHealth.objects.filter(asset__is_active=False).exclude(health_status="unknown").update(
+        health_status="unknown", health_score=None, assessed_at=now
+    )
     _keep_scores({pk: one.score for pk, one in judged.items() if one.score is not None}, now)
     return len(rows)
 

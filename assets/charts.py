@@ -9,9 +9,9 @@ from uuid import UUID
 
 import numpy as np
 
-from assets import availability
+from assets import availability, health
 from assets.metrics import query
-from assets.metrics.query import Samples, SeriesSelector
+from assets.metrics.query import Samples, Series, SeriesSelector
 from assets.models import InfrastructureAsset
 from assets.spans import Span
 
@@ -29,8 +29,17 @@ STANDARD = (
 )
 
 
+# Metrics whose series add up to the asset's.
+ADDED = frozenset({"network_io_mbps", "request_rate_per_second"})
+LOW_IS_BAD = frozenset({"service_up", "check_up", "disk_free_bytes", "memory_available_bytes"})
+
+
 def stamp(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso(datetime.fromtimestamp(milliseconds / 1000, UTC))
+
+
+def iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def read(asset_id: UUID, names: Sequence[str], span: Span) -> Samples:
@@ -40,26 +49,44 @@ def read(asset_id: UUID, names: Sequence[str], span: Span) -> Samples:
 
 def history(samples: Samples, points: int = POINTS) -> dict[str, list[dict[str, Any]]]:
     """{title: [{timestamp, value}]} for every series. A metric that an asset has under several label sets is there
-    under each of them (`name{label=value}`), and under its plain name as the worst (largest) of each instant."""
+    under each of them (`name{label=value}`), and under its plain name as one series for all of them (`together`)."""
     found: dict[str, list[dict[str, Any]]] = {}
     for name in dict.fromkeys(series.metric_name for series in samples.series):
         places = [place for place, series in enumerate(samples.series) if series.metric_name == name]
         for place in places:
             found[samples.series[place].title()] = _points(*samples.of(place), points)
         if name not in found:
-            found[name] = _points(*worst(samples, places), points)
+            found[name] = _points(*together(samples, places), points)
     return {title: rows for title, rows in found.items() if rows}
 
 
-def worst(samples: Samples, places: Sequence[int]) -> tuple[query.Ints, query.Floats]:
-    """The largest value of several series at each instant that one of them has."""
+def together(samples: Samples, places: Sequence[int]) -> tuple[query.Ints, query.Floats]:
+    """Several series of one metric as one: at each instant the sum of what adds up (counters, ADDED), the smallest of
+    what is bad when it is low (LOW_IS_BAD), else the largest."""
     timestamps = np.concatenate([samples.of(place)[0] for place in places])
     values = np.concatenate([samples.of(place)[1] for place in places])
     if not len(timestamps):
         return timestamps, values
     order = np.argsort(timestamps, kind="stable")
     instants, starts = np.unique(timestamps[order], return_index=True)
-    return instants, np.maximum.reduceat(values[order], starts)
+    return instants, _joined_by(samples.series[places[0]]).reduceat(values[order], starts)
+
+
+def _joined_by(series: Series) -> np.ufunc:
+    if series.metric_type == "counter" or series.metric_name in ADDED:
+        return np.add
+    return np.minimum if series.metric_name in LOW_IS_BAD else np.maximum
+
+
+def thresholds(samples: Samples) -> list[dict[str, Any]]:
+    """[{label, value}] of the health factors that are drawn."""
+    drawn = {series.metric_name for series in samples.series}
+    return [
+        {"label": f"{factor.title} {level}", "value": value}
+        for factor in health.FACTORS
+        if factor.metric_name in drawn
+        for level, value in (("warning", factor.warning), ("critical", factor.critical))
+    ]
 
 
 def _points(timestamps: query.Ints, values: query.Floats, points: int) -> list[dict[str, Any]]:
@@ -84,30 +111,27 @@ def chart(samples: Samples, points: int = POINTS) -> list[dict[str, Any]]:
 def current(asset_id: UUID, now: datetime, since: datetime) -> dict[str, Any]:
     """The newest value of each standard metric; what has none is left out. `last_updated` is null without any."""
     samples = read(asset_id, STANDARD, Span(since, now))
-    newest: dict[str, Any] = {}
+    found: dict[str, list[float]] = {}
     last_ms = 0
     for place, series in enumerate(samples.series):
         timestamps, values = samples.of(place)
         if len(values):
-            name, value = series.metric_name, float(values[-1])
-            newest[name] = max(value, newest.get(name, value))
+            found.setdefault(series.metric_name, []).append(float(values[-1]))
             last_ms = max(last_ms, int(timestamps[-1]))
+    newest: dict[str, Any] = {name: sum(last) if name in ADDED else max(last) for name, last in found.items()}
     return newest | {"last_updated": stamp(last_ms) if last_ms else None}
 
 
-def indicators(asset: InfrastructureAsset, samples: Samples, span: Span, score: float | None) -> dict[str, Any]:
+def indicators(asset: InfrastructureAsset, span: Span, now: datetime, score: float | None) -> dict[str, Any]:
     """Availability, mean response time, error budget and performance score; null where there are no data.
 
-    The performance score is the asset's health score.
+    All of the asset's reports count, whatever metrics are asked for. The performance score is the asset's health score.
     """
-    reported = [place for place, series in enumerate(samples.series) if series.metric_name != "asset_health_score"]
-    stamps = [samples.of(place)[0] for place in reported]
-    available = availability.availability(
-        np.concatenate(stamps) if stamps else np.empty(0, np.int64), int(span.end.timestamp() * 1000)
-    )
+    end = min(span.end, now)
+    slots = query.reported_slots(asset.pk, span.start, end, availability.SLOT_MS)
+    available = availability.availability(slots, int(end.timestamp() * 1000))
     target = asset.monitoring_config.get("slo_target_percent") or availability.DEFAULT_TARGET_PERCENT
-    response = [samples.of(place)[1] for place in reported if samples.series[place].metric_name == "response_time_ms"]
-    values = np.concatenate(response) if response else np.empty(0)
+    values = read(asset.pk, ("response_time_ms",), span).values
     return {
         "availability_percentage": None if available is None else round(available, 4),
         "mean_response_time": float(values.mean()) if len(values) else None,

@@ -18,7 +18,7 @@ def style(form: forms.BaseForm) -> None:
         field.widget.attrs.setdefault("class", _CLASSES.get(kind, "form-control"))
 
 
-class AssetForm(forms.ModelForm[InfrastructureAsset]):
+class AssetForm(forms.ModelForm):  # type: ignore[type-arg]
     """An asset's configuration. Tags are written with commas between them."""
 
     tag_list = forms.CharField(

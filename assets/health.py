@@ -2,8 +2,9 @@
 
 Score of a factor, 0 to 100: 100 up to half of its warning threshold, then falling in straight lines to 75 at the
 warning, 40 at the critical threshold and 0 at twice the distance beyond it. The asset's score is the mean of the
-factors that have data, weighted by `weight`. A factor at or past its critical threshold makes the asset unhealthy, one
-at or past its warning degraded. An open alert of severity critical makes it unhealthy, any other open alert degraded.
+factors that have data, weighted by `weight`, and no better than that of its worst critical factor. A factor at or past
+its critical threshold makes the asset unhealthy, one at or past its warning degraded. Open alerts are a factor: the
+points of their severities (ALERT_POINTS) add up, so that one critical alert is critical and any other a warning.
 Without data nothing is known: status `unknown`, no score.
 """
 
@@ -44,6 +45,13 @@ FACTORS = (
            "Read the application's log since the errors began; roll back if a deploy came before them."),
 )  # fmt: skip
 FRESHNESS_WEIGHT = 0.2
+ALERTS_WEIGHT = 0.15
+ALERT_POINTS = {"critical": 10.0, "high": 4.0, "medium": 2.0, "low": 1.0}
+ALERTS_WARNING, ALERTS_CRITICAL = 1.0, 10.0
+_ADVICE = {
+    "data_freshness": ("monitoring", "Check that the agent runs and reaches the server."),
+    "open_alerts": ("alerts", "Work through the open alerts; acknowledge what somebody is at."),
+}
 
 
 @dataclass(frozen=True)
@@ -98,14 +106,15 @@ def assess(facts: Facts, now: datetime) -> Assessment:
     judged = [
         _judge(factor, facts.values[factor.metric_name]) for factor in FACTORS if factor.metric_name in facts.values
     ]
-    judged.append(_freshness(facts, now))
-    weights = np.array([one.impact_weight for one in judged])
-    score = float(np.average([one.score for one in judged], weights=weights))
-    return Assessment(_status(judged, facts.open_severities), round(score, 1), tuple(judged), _advice(judged))
+    judged += [_freshness(facts, now), _alerts(facts)]
+    weight = sum(one.impact_weight for one in judged)
+    mean = sum(one.score * one.impact_weight for one in judged) / weight
+    score = min([mean, *(one.score for one in judged if one.status == "critical")])
+    return Assessment(_status(judged), round(score, 1), tuple(judged), _advice(judged))
 
 
 def _judge(factor: Factor, value: float) -> JudgedFactor:
-    status = "critical" if value >= factor.critical else "warning" if value >= factor.warning else "healthy"
+    status = _level(value, factor.warning, factor.critical)
     threshold = factor.critical if status == "critical" else factor.warning
     limits = f"warning from {factor.warning:g}, critical from {factor.critical:g}"
     text = f"{factor.title} is {value:.1f} {factor.unit} ({limits})"
@@ -118,18 +127,29 @@ def _freshness(facts: Facts, now: datetime) -> JudgedFactor:
     assert facts.last_report is not None
     age = max((now - facts.last_report).total_seconds(), 0)
     warning, critical = 3 * facts.expected_interval_seconds, 10 * facts.expected_interval_seconds
-    status = "critical" if age >= critical else "warning" if age >= warning else "healthy"
+    status = _level(age, warning, critical)
     text = f"The newest sample is {age:.0f} s old (one is expected every {facts.expected_interval_seconds:g} s)"
     threshold = critical if status == "critical" else warning
     return JudgedFactor("data_freshness", status, round(age, 1), threshold, FRESHNESS_WEIGHT, text,
                         factor_score(age, warning, critical))  # fmt: skip
 
 
-def _status(judged: Sequence[JudgedFactor], severities: Sequence[str]) -> str:
+def _alerts(facts: Facts) -> JudgedFactor:
+    points = sum(ALERT_POINTS.get(severity, 1.0) for severity in facts.open_severities)
+    status = _level(points, ALERTS_WARNING, ALERTS_CRITICAL)
+    threshold = ALERTS_CRITICAL if status == "critical" else ALERTS_WARNING
+    text = f"{len(facts.open_severities)} open alerts, {points:g} points (critical 10, high 4, medium 2, low 1)"
+    return JudgedFactor("open_alerts", status, points, threshold, ALERTS_WEIGHT, text,
+                        factor_score(points, ALERTS_WARNING, ALERTS_CRITICAL))  # fmt: skip
+
+
+def _level(value: float, warning: float, critical: float) -> str:
+    return "critical" if value >= critical else "warning" if value >= warning else "healthy"
+
+
+def _status(judged: Sequence[JudgedFactor]) -> str:
     found = {one.status for one in judged}
-    if "critical" in found or "critical" in severities:
-        return "unhealthy"
-    return "degraded" if "warning" in found or severities else "healthy"
+    return "unhealthy" if "critical" in found else "degraded" if "warning" in found else "healthy"
 
 
 def _advice(judged: Sequence[JudgedFactor]) -> tuple[Recommendation, ...]:
@@ -138,8 +158,8 @@ def _advice(judged: Sequence[JudgedFactor]) -> tuple[Recommendation, ...]:
         if one.status == "healthy":
             continue
         factor = next((known for known in FACTORS if known.name == one.factor), None)
-        text = factor.advice if factor else "Check that the agent runs and reaches the server."
+        category, text = (factor.category, factor.advice) if factor else _ADVICE[one.factor]
         impact = f"up to {100 - one.score:.0f} points of this factor, weight {one.impact_weight:g}"
         priority = "high" if one.status == "critical" else "medium"
-        advice.append(Recommendation(priority, factor.category if factor else "monitoring", text, impact))
+        advice.append(Recommendation(priority, category, text, impact))
     return tuple(sorted(advice, key=lambda one: one.priority != "high"))

@@ -96,6 +96,13 @@ class InfrastructureAsset(models.Model):
     def __str__(self) -> str:
         return self.asset_name
 
+    def detach(self, other: "InfrastructureAsset") -> None:
+        """No longer have `other` as parent or need it."""
+        if self.parent_asset_id == other.pk:
+            self.parent_asset = None
+        self.dependencies = [pk for pk in self.dependencies if pk != str(other.pk)]
+        self.save()
+
     def clean(self) -> None:
         """Refuse dependencies that do not exist and a cycle among parents or dependencies."""
         super().clean()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import UUID
+
+from django.db import connection, transaction
 
 if TYPE_CHECKING:
     from assets.models import InfrastructureAsset
@@ -16,6 +19,15 @@ class Refused(Exception):
     def __init__(self, field: str, reason: str):
         super().__init__(reason)
         self.field, self.reason = field, reason
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """A transaction in which no other changes parents or dependencies: two changes that are fine each by itself
+    could close a cycle together."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('asset topology'))")
+        yield
 
 
 def path_back(start: UUID, edges: Mapping[UUID, Iterable[UUID]]) -> list[UUID] | None:

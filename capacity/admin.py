@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from capacity.models import CapacityForecast
-from wedsync_monitor.admin import ReadOnlyModelAdmin
+from wedsync_monitor.web.admin_site import ReadOnlyModelAdmin
 
 
 @admin.register(CapacityForecast)

@@ -41,7 +41,40 @@ PACKAGES = (
     ),
 )
 ICON_PACKAGE = ("@tabler/icons", "3.51.0", "MIT")
-ICONS = ["activity", "alert-triangle", "bell", "bolt", "box", "chart-bar", "check", "chevron-down", "circle-check", "clock", "database", "external-link", "filter", "heart-rate-monitor", "home", "layout-dashboard", "logout", "moon", "network", "plus", "refresh", "search", "server", "settings", "shield", "sun", "tools", "trending-up", "user", "users", "x", "eye"]
+ICONS = (
+    "activity",
+    "alert-triangle",
+    "bell",
+    "bolt",
+    "box",
+    "chart-bar",
+    "check",
+    "chevron-down",
+    "circle-check",
+    "clock",
+    "database",
+    "external-link",
+    "filter",
+    "heart-rate-monitor",
+    "home",
+    "layout-dashboard",
+    "logout",
+    "moon",
+    "network",
+    "plus",
+    "refresh",
+    "search",
+    "server",
+    "settings",
+    "shield",
+    "sun",
+    "tools",
+    "trending-up",
+    "user",
+    "users",
+    "x",
+    "eye",
+)
 
 
 def main() -> None:

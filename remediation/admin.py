@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from remediation.models import RemediationAction, RemediationExecution
-from wedsync_monitor.admin import OwnedModelAdmin, ReadOnlyModelAdmin
+from wedsync_monitor.web.admin_site import OwnedModelAdmin, ReadOnlyModelAdmin
 
 
 @admin.register(RemediationAction)

@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from synthetic.models import SyntheticCheck, SyntheticCheckResult
-from wedsync_monitor.admin import OwnedModelAdmin, ReadOnlyModelAdmin
+from wedsync_monitor.web.admin_site import OwnedModelAdmin, ReadOnlyModelAdmin
 
 
 @admin.register(SyntheticCheck)

@@ -18,4 +18,4 @@ class WedsyncMonitorConfig(AppConfig):
 
 
 class AdminConfig(DjangoAdminConfig):
-    default_site = "wedsync_monitor.admin.PolicyAdminSite"
+    default_site = "wedsync_monitor.web.admin_site.PolicyAdminSite"

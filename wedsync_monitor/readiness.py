@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from wedsync_monitor.tasks import BEAT_SEEN
 
 STALE_SECONDS = 30.0
-EVALUATOR_SEEN = "evaluator seen"
+EVALUATOR_SEEN = "evaluator-seen"
 
 
 def healthz(request: HttpRequest) -> HttpResponse:

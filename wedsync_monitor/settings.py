@@ -144,7 +144,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["wedsync_monitor.web.permissions.PolicyPermission"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["wedsync_monitor.web.bodies.StorableJSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "wedsync_monitor.web.schema.MonitoringSchema",
     "EXCEPTION_HANDLER": "wedsync_monitor.web.errors.problem_response",
@@ -164,4 +164,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("WEDSYNC_LOG_LEVEL", default="INFO")},
+    # Celery tells of every tick at INFO, and httpx of every request: what matters is a warning.
+    "loggers": {name: {"level": "WARNING"} for name in ("celery", "httpx")},
 }

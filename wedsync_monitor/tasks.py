@@ -8,7 +8,7 @@ from django.core.cache import cache
 from wedsync_monitor import partitions
 from wedsync_monitor.retention import partitioned_tables
 
-BEAT_SEEN = "beat seen"
+BEAT_SEEN = "beat-seen"
 
 
 @shared_task

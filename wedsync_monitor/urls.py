@@ -23,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/monitoring/dashboards", api.Dashboards.as_view(), name="api-dashboards"),
     path("api/monitoring/dashboards/<uuid:pk>", api.Dashboard.as_view(), name="api-dashboard"),
     path("api/monitoring/audit", api.Audit.as_view(), name="audit"),
-    path("admin/monitoring", include((console.urlpatterns, "console"))),
+    path("admin/monitoring", console.home, name="monitoring"),
+    path("admin/monitoring/", include((console.urlpatterns, "console"))),
     path("admin/", admin.site.urls),
 ]

@@ -235,3 +235,19 @@ def last_reports(asset_ids: list[UUID], since: datetime) -> dict[UUID, datetime]
             {"ids": asset_ids, "since": since},
         )
         return dict(cursor.fetchall())
+
+
+def reported_slots(asset_id: UUID, start: datetime, end: datetime, slot_ms: int) -> Ints:
+    """One instant of each slot of `slot_ms` in (start, end] in which the asset reported anything: from the index alone,
+    so that a month costs as little as an hour. What this server derives itself is no report."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT min(extract(epoch FROM ts) * 1000)::bigint FROM metric_frame
+               WHERE asset_id = %(asset)s AND ts > %(start)s AND ts <= %(end)s AND layout_id NOT IN (
+                   SELECT layout.id FROM metric_layout layout
+                   JOIN metric_series series ON series.asset_id = layout.asset_id AND series.id = layout.series_ids[1]
+                   WHERE layout.asset_id = %(asset)s AND series.collection_method = 'synthetic')
+               GROUP BY floor(extract(epoch FROM ts) * 1000 / %(slot)s) ORDER BY 1""",
+            {"asset": asset_id, "start": start, "end": end, "slot": slot_ms},
+        )
+        return np.array([row[0] for row in cursor.fetchall()], dtype=np.int64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db.models import Model, QuerySet
+from django.db.models import Model, QuerySet, TextField
 from django_filters import rest_framework as filters
 from rest_framework import generics, serializers
 from rest_framework.exceptions import ValidationError
@@ -18,6 +18,15 @@ from wedsync_monitor.web.pagination import EnvelopePagination
 from wedsync_monitor.web.permissions import verb_of
 
 _ALWAYS_KNOWN = {"page", "page_size", "ordering", "format"}
+_BOOLEANS = ("true", "false")
+# A unique name is in a B-tree, whose entries are bounded; no name of anything is longer.
+MAX_NAME_LENGTH = 200
+
+
+def refuse_unknown(request: Request, known: set[str]) -> None:
+    """400 for query parameters that are not in `known`: one that is mistyped must not show everything."""
+    if unknown := sorted(set(request.query_params) - known):
+        raise ValidationError({name: f"not known here; send one of: {', '.join(sorted(known))}" for name in unknown})
 
 
 class StrictFilters(filters.DjangoFilterBackend):
@@ -27,12 +36,14 @@ class StrictFilters(filters.DjangoFilterBackend):
         filterset = getattr(view, "filterset_class", None)
         known = set(filterset.base_filters) if filterset else set()
         known |= _ALWAYS_KNOWN | set(getattr(view, "more_parameters", ()))
-        if unknown := sorted(set(request.query_params) - known):
-            raise ValidationError(
-                {name: f"not known here; send one of: {', '.join(sorted(known))}" for name in unknown}
-            )
+        refuse_unknown(request, known)
+        for name, declared in filterset.base_filters.items() if filterset else ():
+            # Django's form takes a boolean that it does not understand for none at all.
+            if isinstance(declared, filters.BooleanFilter) and request.query_params.get(name, "true") not in _BOOLEANS:
+                raise ValidationError({name: "send true or false"})
         rows: QuerySet[Any] = super().filter_queryset(request, queryset, view)
-        return rows
+        # Pages need one order: rows that are equal in what they are sorted by are sorted by their key.
+        return rows.order_by(*rows.query.order_by, "pk") if rows.query.order_by else rows
 
 
 class RowsByPolicy:
@@ -69,13 +80,38 @@ class Resource(RowsByPolicy, generics.RetrieveUpdateDestroyAPIView):  # type: ig
         return self.partial_update(request, *args, **kwargs)
 
 
+_EXACT: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], type, str], ...] = (
+    (serializers.BooleanField, bool, "send true or false"),
+    (serializers.CharField, str, "send a text"),
+    (serializers.IntegerField, int, "send a whole number"),
+)
+
+
+def refuse_misfits(serializer: serializers.Serializer[Any], data: dict[str, Any]) -> None:
+    """400 for fields that are not known, and for values of another JSON type that DRF would convert."""
+    unknown = sorted(set(data) - set(serializer.fields))
+    refused = dict.fromkeys(unknown, "not known here; leave it out")
+    for name, value in data.items():
+        for field, wanted, advice in _EXACT:
+            if value is not None and isinstance(serializer.fields.get(name), field) and type(value) is not wanted:
+                refused[name] = advice
+    if refused:
+        raise ValidationError(refused)
+
+
 class StrictSerializer(serializers.ModelSerializer[Any]):
     """Refuses unknown fields, runs the model's own checks, and never shows a secret."""
 
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
-            raise ValidationError(dict.fromkeys(unknown, "not known here; leave it out"))
+        if isinstance(data, dict):
+            refuse_misfits(self, data)
         return super().to_internal_value(data)
+
+    def build_standard_field(self, field_name: str, model_field: Any) -> Any:
+        kind, options = super().build_standard_field(field_name, model_field)
+        if isinstance(model_field, TextField) and model_field.unique:
+            options.setdefault("max_length", MAX_NAME_LENGTH)
+        return kind, options
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         row = self.instance if self.instance is not None else self.Meta.model()
@@ -89,8 +125,15 @@ class StrictSerializer(serializers.ModelSerializer[Any]):
         except DjangoValidationError as error:
             for name, value in kept.items():
                 setattr(row, name, value)
-            raise ValidationError(error.message_dict if hasattr(error, "error_dict") else error.messages) from error
+            raise ValidationError(self._by_field(error)) from error
         return attrs
+
+    def _by_field(self, error: DjangoValidationError) -> Any:
+        """The model's complaints under the names that the body has for its columns."""
+        if not hasattr(error, "error_dict"):
+            return error.messages
+        names = {field.source: name for name, field in self.fields.items()}
+        return {names.get(column, column): texts for column, texts in error.message_dict.items()}
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         shown: dict[str, Any] = super().to_representation(instance)
