@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from wedsync_monitor.structures import Secret
 
@@ -146,6 +147,7 @@ class WindowNotification(msgspec.Struct, forbid_unknown_fields=True, omit_defaul
     notify_before_minutes: Annotated[int, Meta(ge=0, le=10080)] = 0
 
 
+Floats = NDArray[np.float64]
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "gt": operator.gt,
     "lt": operator.lt,
@@ -157,10 +159,11 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 SYMBOLS = {"gt": ">", "lt": "<", "gte": "≥", "lte": "≤", "eq": "=", "ne": "≠"}
 
 
-def breaches(values: np.ndarray, compare: Operator, threshold: float) -> np.ndarray:
+def breaches(values: Floats, compare: Operator, threshold: float) -> NDArray[np.bool_]:
     """Whether each of `values` (float64; NaN = no data, which never breaches) compares true with `threshold`."""
     with np.errstate(invalid="ignore"):
-        return np.asarray(OPERATORS[compare](values, threshold)) & ~np.isnan(values)
+        compared: NDArray[np.bool_] = OPERATORS[compare](values, threshold) & ~np.isnan(values)
+    return compared
 
 
 def worse(compare: Operator) -> int:

@@ -160,11 +160,11 @@ def alert_resolve(request: HttpRequest, pk: UUID) -> HttpResponse:
         try:
             transitions.resolve(
                 pk,
-                request.user,
+                request.user,  # type: ignore[arg-type]
                 "manual",
                 said["notes"],
                 timezone.now(),
-                root_cause=said["root_cause"],  # type: ignore[arg-type]
+                root_cause=said["root_cause"],
             )
         except Refused as error:
             return _done(request, f"{str(error).capitalize()}.", "danger")

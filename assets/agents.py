@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from django.db import transaction
@@ -13,7 +13,15 @@ from django.db.models import F
 from django.db.models.functions import Greatest
 
 from assets.authentication import ROTATE_BEFORE
-from assets.models import AgentHealth, AgentKey, Discovery, DiscoveryDecision, InfrastructureAsset, MonitoringAgent
+from assets.models import (
+    AgentHealth,
+    AgentKey,
+    Discovery,
+    DiscoveryDecision,
+    DiscoveryKind,
+    InfrastructureAsset,
+    MonitoringAgent,
+)
 from wedsync_monitor import secrets
 from wedsync_monitor.models import User
 
@@ -21,15 +29,18 @@ from wedsync_monitor.models import User
 SILENT_AFTER = timedelta(seconds=120)
 
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
 class Heartbeat(msgspec.Struct, forbid_unknown_fields=True):
     """What an agent reports of itself; totals count from its start."""
 
     agent_version: str
     health_status: AgentHealth
-    metrics_collected: int = 0
-    bytes_transmitted: int = 0
-    spool_depth: int = 0
-    dropped_samples: int = 0
+    metrics_collected: Count = 0
+    bytes_transmitted: Count = 0
+    spool_depth: Count = 0
+    dropped_samples: Count = 0
     last_error: str | None = None
 
 
@@ -78,8 +89,8 @@ def mark_silent(now: datetime) -> int:
 class Found(msgspec.Struct, forbid_unknown_fields=True):
     """One thing that an agent found on its host."""
 
-    kind: str
-    name: str
+    kind: DiscoveryKind
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     details: dict[str, Any] = {}
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -18,12 +19,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from assets import agents, authentication, enrolment
+from assets.api import AssetSerializer
 from assets.authentication import AgentKeyAuthentication, IsAgent
 from assets.models import AgentKey, Discovery, DiscoveryDecision, InfrastructureAsset, MonitoringAgent
 from wedsync_monitor import audit
 from wedsync_monitor.policy import Verb
 from wedsync_monitor.web.errors import Conflict
-from wedsync_monitor.web.resources import Resource, Resources, StrictSerializer
+from wedsync_monitor.web.resources import MAX_NAME_LENGTH, Resource, Resources, StrictSerializer, refuse_misfits
 
 
 class AgentSerializer(StrictSerializer):
@@ -56,6 +58,7 @@ class AgentFilters(filters.FilterSet):
 class Agents(Resources):
     policy_resource = "agents"
     rows = MonitoringAgent.objects.select_related("asset").order_by("agent_name")
+    envelope = "agents"
     serializer_class = AgentSerializer
     filterset_class = AgentFilters
 
@@ -70,14 +73,29 @@ class Agent(Resource):
     serializer_class = AgentSerializer
 
 
-@extend_schema(request=None, responses={201: dict})
+class KeySerializer(serializers.ModelSerializer[AgentKey]):
+    key_id = serializers.UUIDField(source="pk")
+
+    class Meta:
+        model = AgentKey
+        fields = ["key_id", "created_at", "expires_at", "revoked_at", "first_used_at"]
+
+
 class AgentKeys(APIView):
-    """Make a further key for an agent; it is shown this once. The older ones run out after its first use."""
+    """An agent's keys."""
 
     policy_resource = "agents"
     policy_verbs = {"POST": Verb.CHANGE}
 
+    @extend_schema(operation_id="agents_keys_list", responses={200: dict})
+    def get(self, request: Request, pk: UUID) -> Response:
+        """The agent's keys without their secrets, newest first."""
+        agent = get_object_or_404(MonitoringAgent, pk=pk)
+        return Response({"keys": KeySerializer(agent.keys.all()[:100], many=True).data})
+
+    @extend_schema(request=None, responses={201: dict})
     def post(self, request: Request, pk: UUID) -> Response:
+        """Make a further key; it is shown this once. The older ones run out after its first use."""
         agent = get_object_or_404(MonitoringAgent, pk=pk)
         key, secret = authentication.issue_key(agent, timezone.now())
         return Response({"key_id": str(key.pk), "key": secret, "key_expires_at": key.expires_at}, 201)
@@ -99,21 +117,37 @@ class AgentKeyView(APIView):
 
 
 class EnrolmentRequest(serializers.Serializer[Any]):
-    agent_name = serializers.CharField(max_length=200)
+    agent_name = serializers.CharField(max_length=MAX_NAME_LENGTH)
     asset_id = serializers.PrimaryKeyRelatedField(queryset=InfrastructureAsset.objects.all())
+    valid_minutes = serializers.IntegerField(min_value=1, max_value=7 * 24 * 60, default=60)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict):
+            refuse_misfits(self, data)
+        return super().to_internal_value(data)
 
 
 @extend_schema(request=EnrolmentRequest, responses={201: dict})
 class EnrolmentTokens(APIView):
-    """Make a token that lets one agent in, once, within an hour."""
+    """Make a token that lets one agent in, once, within an hour or `valid_minutes`."""
 
     policy_resource = "agents"
 
     def post(self, request: Request) -> Response:
         wanted = EnrolmentRequest(data=request.data)
         wanted.is_valid(raise_exception=True)
-        name, asset = wanted.validated_data["agent_name"], wanted.validated_data["asset_id"]
-        row, secret = enrolment.issue_token(name, asset, request.user, timezone.now())
+        said = wanted.validated_data
+        lifetime = timedelta(minutes=said["valid_minutes"])
+        try:
+            row, secret = enrolment.issue_token(
+                said["agent_name"],
+                said["asset_id"],
+                request.user,  # type: ignore[arg-type]
+                timezone.now(),
+                lifetime,
+            )
+        except enrolment.Taken as error:
+            raise Conflict(f"{error}.") from error
         return Response({"token": secret, "expires_at": row.expires_at}, 201)
 
 
@@ -137,6 +171,7 @@ class Discoveries(Resources):
     http_method_names = ["get", "head", "options"]
     policy_resource = "assets"
     rows = Discovery.objects.select_related("agent__asset").order_by("-last_seen_at")
+    envelope = "discoveries"
     serializer_class = DiscoverySerializer
     filterset_class = DiscoveryFilters
 
@@ -164,18 +199,19 @@ class DiscoveryDecisionView(APIView):
                 found.save()
                 return Response({"decision": found.decision})
             asset = agents.accept(found, request.user)  # type: ignore[arg-type]
-        return Response({"decision": DiscoveryDecision.ACCEPTED, "asset_id": str(asset.pk)})
+        shown = AssetSerializer(asset).data
+        return Response({"decision": DiscoveryDecision.ACCEPTED, "asset_id": str(asset.pk), "asset": shown})
 
 
 class AgentEndpoint(APIView):
     """An endpoint that an agent's key opens, and nothing else does."""
 
-    authentication_classes = (AgentKeyAuthentication,)
-    permission_classes = (IsAgent,)
+    authentication_classes: Any = (AgentKeyAuthentication,)
+    permission_classes: Any = (IsAgent,)
     agent_endpoint = True
 
     def agent(self) -> MonitoringAgent:
-        agent: MonitoringAgent = self.request.auth.agent
+        agent: MonitoringAgent = self.request.auth.agent  # type: ignore[union-attr]
         return agent
 
     def read(self, structure: Any) -> Any:
@@ -183,10 +219,11 @@ class AgentEndpoint(APIView):
         try:
             return msgspec.convert(self.request.data, structure, strict=True)
         except msgspec.ValidationError as error:
-            raise ValidationError(str(error)) from error
+            said, _, place = str(error).partition(" - at `$")
+            raise ValidationError({place.strip(".`"): said}) from error
 
 
-class _Enrolment(msgspec.Struct):
+class _Enrolment(msgspec.Struct, forbid_unknown_fields=True):
     token: str
     agent_version: str = ""
     hostname: str = ""
@@ -207,7 +244,11 @@ class Enrol(AgentEndpoint):
         except enrolment.Spent as error:
             raise ValidationError({"token": str(error)}) from error
         agent = key.agent
-        shown = {"agent_id": str(agent.pk), "agent_name": agent.agent_name, "asset_id": str(agent.asset_id)}
+        shown: dict[str, Any] = {
+            "agent_id": str(agent.pk),
+            "agent_name": agent.agent_name,
+            "asset_id": str(agent.asset_id),
+        }
         shown |= {"asset_name": agent.asset.asset_name, "key": secret, "key_expires_at": key.expires_at}
         return Response(shown, 201)
 
@@ -241,12 +282,13 @@ class RotateKey(AgentEndpoint):
     """A new key for the agent that asks; its old one works until an hour after the new one's first use."""
 
     def post(self, request: Request) -> Response:
-        key, secret = authentication.issue_key(self.agent(), timezone.now())
+        held: AgentKey = request.auth  # type: ignore[assignment]
+        key, secret = authentication.rotate(held, timezone.now())
         return Response({"key": secret, "key_expires_at": key.expires_at}, 201)
 
 
-class _Discoveries(msgspec.Struct):
-    discoveries: list[agents.Found]
+class _Discoveries(msgspec.Struct, forbid_unknown_fields=True):
+    discoveries: Annotated[list[agents.Found], msgspec.Meta(max_length=1000)]
 
 
 @extend_schema(request=dict, responses={200: dict})
@@ -254,8 +296,6 @@ class Offer(AgentEndpoint):
     """What the agent found on its host."""
 
     def post(self, request: Request) -> Response:
-        found = self.read(_Discoveries).discoveries[:500]
-        if unknown := [one.kind for one in found if one.kind not in ("service", "container", "exporter")]:
-            raise ValidationError({"kind": f"{unknown[0]!r} is not known; send service, container or exporter"})
+        found = self.read(_Discoveries).discoveries
         offered, known = agents.offer(self.agent(), found, timezone.now())
         return Response({"offered": offered, "known": known})

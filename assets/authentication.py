@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
@@ -41,6 +42,18 @@ def issue_key(agent: MonitoringAgent, now: datetime, lifetime: timedelta = KEY_L
     secret = PREFIX + secrets.token_urlsafe(32)
     key = AgentKey.objects.create(agent=agent, digest=tokens.digest(secret), created_at=now, expires_at=now + lifetime)
     return key, secret
+
+
+def rotate(key: AgentKey, now: datetime) -> tuple[AgentKey, str]:
+    """A key that replaces `key`, and its secret. Those that the agent asked for before and never used (the answer was
+    lost on the way) are revoked, so that asking again does not breed keys."""
+    with transaction.atomic():
+        MonitoringAgent.objects.select_for_update().get(pk=key.agent_id)
+        lost = AgentKey.objects.filter(
+            agent_id=key.agent_id, revoked_at=None, first_used_at=None, created_at__gt=key.created_at
+        )
+        lost.exclude(pk=key.pk).update(revoked_at=now)
+        return issue_key(key.agent, now)
 
 
 def find_agent_key(secret: str, now: datetime) -> AgentKey | None:

@@ -18,6 +18,10 @@ TOKEN_PREFIX = "wse_"
 TOKEN_LIFETIME = timedelta(hours=1)
 
 
+class Taken(Exception):
+    """An agent of this name reports for another asset."""
+
+
 class Spent(Exception):
     """The enrolment token is unknown, used or expired."""
 
@@ -29,7 +33,9 @@ def issue_token(
     now: datetime,
     lifetime: timedelta = TOKEN_LIFETIME,
 ) -> tuple[EnrolmentToken, str]:
-    """A token that lets one agent in, once; its secret is shown this once."""
+    """A token that lets one agent in, once; its secret is shown this once. Raises Taken."""
+    if MonitoringAgent.objects.filter(agent_name=agent_name).exclude(asset=asset).exists():
+        raise Taken(f"the agent {agent_name} reports for another asset; choose another name")
     secret = TOKEN_PREFIX + secrets.token_urlsafe(24)
     row = EnrolmentToken.objects.create(
         digest=tokens.digest(secret),
@@ -59,11 +65,11 @@ def enrol(secret: str, agent_version: str, now: datetime) -> tuple[AgentKey, str
 
 
 def enrol_by_name(agent_name: str, asset: InfrastructureAsset, now: datetime) -> str:
-    """A key for the agent of this name, which is made where it is missing."""
+    """A key for the agent of this name, which is made where it is missing. Raises Taken."""
     with transaction.atomic():
         agent, _ = MonitoringAgent.objects.get_or_create(agent_name=agent_name, defaults={"asset": asset})
         if agent.asset_id != asset.pk:
-            raise Spent(f"the agent {agent_name} reports for another asset")
+            raise Taken(f"the agent {agent_name} reports for another asset; choose another name")
         return issue_key(agent, now)[1]
 
 

@@ -1,5 +1,7 @@
 """How the specification's columns are written as Django fields: the small vocabulary that every models.py shares."""
 
+from __future__ import annotations
+
 import uuid
 from typing import Any
 
@@ -9,16 +11,16 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 
-def uuid_key() -> models.UUIDField:
+def uuid_key() -> models.UUIDField[Any, Any]:
     """A UUID primary key that PostgreSQL also fills in for rows written by plain SQL."""
     return models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID(), editable=False)
 
 
-def created_at() -> models.DateTimeField:
+def created_at() -> models.DateTimeField[Any, Any]:
     return models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
 
 
-def updated_at() -> models.DateTimeField:
+def updated_at() -> models.DateTimeField[Any, Any]:
     return models.DateTimeField(auto_now=True, db_default=Now())
 
 
@@ -27,7 +29,7 @@ def fixed(value: Any) -> dict[str, Any]:
     return {"default": value, "db_default": value}
 
 
-def choice(choices: type[models.TextChoices], default: Any = None, **options: Any) -> models.TextField:
+def choice(choices: type[models.TextChoices], default: Any = None, **options: Any) -> models.TextField[Any, Any]:
     """A TEXT column of declared values; pair it with `one_of` in Meta.constraints."""
     if default is not None:
         options |= fixed(str(default))

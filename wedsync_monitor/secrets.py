@@ -74,14 +74,34 @@ def holds_text(value: Any, part: str) -> bool:
 
 
 def restore_masked(value: Any, stored: Any) -> Any:
-    """Put back what is `stored` at the same place wherever `value` still shows the mask."""
+    """Put back what is `stored` at the same place wherever `value` still shows the mask.
+
+    An item of a list gets the secrets of the stored item that is otherwise the same: a secret never moves to an item
+    with, for instance, another address.
+    """
     if isinstance(value, dict):
         old = stored if isinstance(stored, dict) else {}
         return {key: restore_masked(item, old.get(key)) for key, item in value.items()}
     if isinstance(value, list):
         olds = stored if isinstance(stored, list) else []
-        return [restore_masked(item, olds[i] if i < len(olds) else None) for i, item in enumerate(value)]
+        return [_restore_item(item, olds) for item in value]
     return stored if value == MASK and stored is not None else value
+
+
+def _restore_item(item: Any, olds: list[Any]) -> Any:
+    if not holds_mask(item):
+        return item
+    shown = next((old for old in olds if mask(old) == _as_shown(item, old)), None)
+    return restore_masked(item, shown)
+
+
+def _as_shown(item: Any, old: Any) -> Any:
+    """`item` with the secrets that were entered anew masked too, where `old` has a secret at that place."""
+    if isinstance(item, dict) and isinstance(old, dict):
+        return {key: _as_shown(value, old.get(key)) for key, value in item.items()}
+    if isinstance(item, list) and isinstance(old, list):
+        return [_as_shown(value, old[place] if place < len(old) else None) for place, value in enumerate(item)]
+    return MASK if isinstance(item, str) and isinstance(old, str) and old.startswith(_SEALED) else item
 
 
 def seal(structure: Any, value: Any) -> Any:

@@ -22,6 +22,19 @@ def problem_with(structure: Any, value: Any) -> str | None:
     return None
 
 
+def not_storable(value: Any) -> str | None:
+    """Why PostgreSQL would refuse `value` as JSON, or None where it would not."""
+    if secrets.holds_text(value, "\0"):
+        return "send text without NUL characters"
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "send text without lone surrogates"
+    except ValueError:
+        return "send finite numbers"
+    return None
+
+
 class StructuredField(models.JSONField):
     """A JSONField whose value must convert to `structure`.
 
@@ -41,14 +54,14 @@ class StructuredField(models.JSONField):
             return
         if problem := problem_with(self.structure, value):
             raise ValidationError(problem, code="structure")
-        if secrets.holds_text(value, "\0"):
-            raise ValidationError("send text without NUL characters", code="structure")
+        if problem := not_storable(value):
+            raise ValidationError(problem, code="structure")
         if self.check_meaning:
             self.check_meaning(value)
 
     def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
         name, _, args, kwargs = super().deconstruct()
-        return name, "django.db.models.JSONField", args, kwargs
+        return name, "django.db.models.JSONField", list(args), kwargs
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
         value = super().pre_save(model_instance, add)
@@ -59,6 +72,8 @@ class StructuredField(models.JSONField):
                 type(model_instance)._base_manager.filter(pk=model_instance.pk).values_list(self.attname, flat=True)
             )
             value = secrets.restore_masked(value, stored.first())
+            if secrets.holds_mask(value):
+                raise ValidationError({self.name: "enter the secret again where it shows ********"}, code="structure")
         self.check_structure(value)
         value = secrets.seal(self.structure, value)
         setattr(model_instance, self.attname, value)

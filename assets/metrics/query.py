@@ -119,7 +119,8 @@ def _reduce(how: str, owner: Ints, values: Floats, size: int) -> Floats:
 
 
 def _conditions(selector: SeriesSelector) -> tuple[str, dict[str, Any]]:
-    parts, parameters = ["true"], {}
+    parts: list[str] = ["true"]
+    parameters: dict[str, Any] = {}
     if selector.metric_names:
         parts.append("metric_name = ANY(%(names)s)")
         parameters["names"] = list(selector.metric_names)

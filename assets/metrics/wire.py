@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -156,12 +157,12 @@ def decode_json(body: bytes, now_ms: int) -> Decoded:
     except (msgspec.DecodeError, RecursionError) as error:
         return _decode_lenient(body, now_ms, error)
     if "metrics" not in whole:
-        return _collect([lambda: _one.decode(body)], now_ms)
+        return _collect([partial(_one.decode, body)], now_ms)
     try:
         many = _many.decode(body)
     except msgspec.ValidationError as error:
         raise Malformed(f'{error}; send {{"metrics": [samples]}} and nothing beside it') from error
-    return _collect([lambda raw=raw: _one.decode(raw) for raw in many.metrics], now_ms)
+    return _collect([partial(_one.decode, raw) for raw in many.metrics], now_ms)
 
 
 def _decode_lenient(body: bytes, now_ms: int, error: Exception) -> Decoded:
@@ -175,7 +176,7 @@ def _decode_lenient(body: bytes, now_ms: int, error: Exception) -> Decoded:
     items = whole.get("metrics", [whole])
     if not isinstance(items, list):
         raise Malformed('"metrics" must be a list of samples')
-    return _collect([lambda item=item: msgspec.convert(item, JsonSample) for item in items], now_ms)
+    return _collect([partial(msgspec.convert, item, JsonSample) for item in items], now_ms)
 
 
 def _collect(readers: list[Callable[[], JsonSample]], now_ms: int) -> Decoded:

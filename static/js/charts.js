@@ -17,7 +17,7 @@
       return value.toFixed(1) + " " + names[step] + unit.slice(5);
     }
     const signs = { percent: " %", mbps: " Mbit/s", ms: " ms", seconds: " s" };
-    const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 1 ? 1 : 3;
+    const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 1 || value === 0 ? 1 : 3;
     return value.toFixed(digits) + (signs[unit] !== undefined ? signs[unit] : unit ? " " + unit : "");
   }
 
@@ -58,13 +58,13 @@
     }
     node.classList.remove("chart-empty");
     const unit = series[0].unit;
-    const axis = { stroke: style("--tblr-secondary"), grid: { stroke: style("--tblr-border-color") }, ticks: { show: false } };
+    const axis = { stroke: style("--tone-none"), grid: { stroke: "rgb(128 128 128 / 20%)", width: 1 }, ticks: { show: false } };
     const options = {
       width: node.clientWidth,
       height: 220,
       cursor: { sync: { key: SYNC.key } },
       scales: { y: { range: (plot, low, high) => [unit === "percent" ? 0 : Math.min(0, low), unit === "percent" ? 100 : high || 1] } },
-      axes: [axis, { ...axis, size: 70, values: (plot, ticks) => ticks.map((tick) => format(tick, unit)) }],
+      axes: [axis, { ...axis, size: 84, values: (plot, ticks) => ticks.map((tick) => format(tick, unit)) }],
       series: [{}, ...series.map((one, place) => ({
         label: one.label,
         stroke: COLOURS[place % COLOURS.length],

@@ -44,7 +44,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 def _counts(environment: str) -> list[dict[str, Any]]:
     """One query: assets by environment and health."""
     rows = InfrastructureAsset.objects.filter(is_active=True).order_by()
-    found = rows.values("environment").annotate(
+    found: Any = rows.values("environment").annotate(
         total=Count("pk"),
         important=Count("pk", filter=Q(is_critical=True)),
         **{name: Count("pk", filter=Q(health__health_status=name)) for name in ("healthy", "degraded", "unhealthy")},

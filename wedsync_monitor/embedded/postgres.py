@@ -111,12 +111,13 @@ class Postgres:
             identity = {"user": self.account.pw_uid, "group": self.account.pw_gid, "extra_groups": []}
         program, *rest = [str(argument) for argument in arguments]
         environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "HOME": "/"}
-        return subprocess.Popen(
+        process: subprocess.Popen[bytes] = subprocess.Popen(
             [str(self.programs / "bin" / program), *rest],
             cwd="/",
             env=environment | ({"WEDSYNC_OWNER": os.environ["WEDSYNC_OWNER"]} if "WEDSYNC_OWNER" in os.environ else {}),
             **(identity | options),  # type: ignore[call-overload]
         )
+        return process
 
     def _own(self, path: Path) -> None:
         if self.account:

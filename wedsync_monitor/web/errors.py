@@ -65,7 +65,7 @@ def flatten(detail: Any, path: str = "") -> list[dict[str, Any]]:
 def _join(path: str, key: str) -> str:
     if key == "non_field_errors" or key == "__all__":
         return path
-    return f"{path}.{key}" if path else key
+    return f"{path}{key if key.startswith('[') else '.' + key}" if path else key
 
 
 def _as_api_exception(error: Exception) -> Exception:

@@ -1,11 +1,11 @@
-"""Page-number pagination that leaves the specification's envelopes as they are."""
+"""Pagination by page number or cursor that leaves the specification's envelopes as they are."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from rest_framework.exceptions import ValidationError
-from rest_framework.pagination import PageNumberPagination
+from rest_framework.pagination import CursorPagination, PageNumberPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -23,7 +23,7 @@ class EnvelopePagination(PageNumberPagination):
 
     def get_page_size(self, request: Request) -> int | None:
         raw = request.query_params.get(self.page_size_query_param)
-        if raw is not None and (not raw.isdigit() or not 1 <= int(raw) <= self.max_page_size):
+        if raw is not None and not (raw.isdecimal() and len(raw) < 10 and 1 <= int(raw) <= self.max_page_size):
             raise ValidationError({"page_size": f"send a whole number from 1 to {self.max_page_size}"})
         return super().get_page_size(request)
 
@@ -35,3 +35,17 @@ class EnvelopePagination(PageNumberPagination):
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response(data, headers=self.headers())
+
+
+class CursorEnvelopePagination(CursorPagination):
+    """Pages by `?cursor=`, for tables that only grow: nothing is counted; Link names the next and previous page."""
+
+    page_size = 100
+    max_page_size = 1000
+    page_size_query_param = "page_size"
+    ordering = ("-at", "-id")
+
+    def get_paginated_response(self, data: Any) -> Response:
+        links = {"next": self.get_next_link(), "prev": self.get_previous_link()}
+        link = ", ".join(f'<{url}>; rel="{name}"' for name, url in links.items() if url)
+        return Response(data, headers={"Link": link} if link else {})

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db.models import Model, QuerySet, TextField
 from django_filters import rest_framework as filters
 from rest_framework import generics, serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from wedsync_monitor import policy, secrets
+from wedsync_monitor import policy
 from wedsync_monitor.structured import StructuredField
 from wedsync_monitor.web.pagination import EnvelopePagination
 from wedsync_monitor.web.permissions import verb_of
+from wedsync_monitor.web.serializers import StructureField
 
-_ALWAYS_KNOWN = {"page", "page_size", "ordering", "format"}
+_PAGING = {"page_size", "format"}
 _BOOLEANS = ("true", "false")
 # A unique name is in a B-tree, whose entries are bounded; no name of anything is longer.
 MAX_NAME_LENGTH = 200
@@ -35,7 +39,9 @@ class StrictFilters(filters.DjangoFilterBackend):
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
         filterset = getattr(view, "filterset_class", None)
         known = set(filterset.base_filters) if filterset else set()
-        known |= _ALWAYS_KNOWN | set(getattr(view, "more_parameters", ()))
+        paginator: Any = getattr(view, "paginator", None)
+        by = getattr(paginator, "page_query_param", None) or getattr(paginator, "cursor_query_param", "page")
+        known |= _PAGING | {by} | set(getattr(view, "more_parameters", ()))
         refuse_unknown(request, known)
         for name, declared in filterset.base_filters.items() if filterset else ():
             # Django's form takes a boolean that it does not understand for none at all.
@@ -62,8 +68,30 @@ class RowsByPolicy:
         return policy.permitted(request.user, readable or policy.Verb.READ, self.policy_resource, self.rows.all())
 
 
-class Resources(RowsByPolicy, generics.ListCreateAPIView):  # type: ignore[type-arg]
-    """A list with its envelope, and creation; `created_by` is the caller."""
+class Resources(RowsByPolicy, generics.ListCreateAPIView):  # type: ignore[type-arg,misc]
+    """A list with its envelope, and creation; `created_by` is the caller.
+
+    `listed_as` names the rows in the envelope, `envelope` what `around` adds beside them, with the types that the
+    schema shows.
+    """
+
+    listed_as = ""
+    envelope: Mapping[str, Any] = {}
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        rows = self.filter_queryset(self.get_queryset())
+        page = self.paginate_queryset(rows) or []
+        answer: Response = self.get_paginated_response({self.listed_as: self.shown(page), **self.around(rows)})
+        return answer
+
+    def shown(self, page: Sequence[Any]) -> Sequence[Any]:
+        """The page's rows as the answer has them."""
+        listed: Sequence[Any] = self.get_serializer(page, many=True).data
+        return listed
+
+    def around(self, rows: QuerySet[Any]) -> dict[str, Any]:
+        """What stands beside the rows, over all that match."""
+        return {}
 
     def perform_create(self, serializer: serializers.BaseSerializer[Any]) -> None:
         model = serializer.Meta.model  # type: ignore[attr-defined]
@@ -71,7 +99,7 @@ class Resources(RowsByPolicy, generics.ListCreateAPIView):  # type: ignore[type-
         serializer.save(**owner)
 
 
-class Resource(RowsByPolicy, generics.RetrieveUpdateDestroyAPIView):  # type: ignore[type-arg]
+class Resource(RowsByPolicy, generics.RetrieveUpdateDestroyAPIView):  # type: ignore[type-arg,misc]
     """One row. PUT changes the fields that are sent, as PATCH does (the specification's Partial)."""
 
     lookup_field = "pk"
@@ -109,14 +137,17 @@ class StrictSerializer(serializers.ModelSerializer[Any]):
 
     def build_standard_field(self, field_name: str, model_field: Any) -> Any:
         kind, options = super().build_standard_field(field_name, model_field)
+        if isinstance(model_field, StructuredField):
+            kept = {name: value for name, value in options.items() if name not in ("encoder", "decoder")}
+            return StructureField, kept | {"structure": model_field.structure}
         if isinstance(model_field, TextField) and model_field.unique:
             options.setdefault("max_length", MAX_NAME_LENGTH)
         return kind, options
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        row = self.instance if self.instance is not None else self.Meta.model()
-        kept = {name: getattr(row, name) for name in attrs} if isinstance(row, Model) and row.pk else {}
+        row = self.instance if self.instance is not None else self.Meta.model()  # type: ignore[misc]
         assert isinstance(row, Model)
+        kept = {} if row._state.adding else {name: getattr(row, name) for name in attrs}
         for name, value in attrs.items():
             setattr(row, name, value)
         try:
@@ -133,11 +164,19 @@ class StrictSerializer(serializers.ModelSerializer[Any]):
         if not hasattr(error, "error_dict"):
             return error.messages
         names = {field.source: name for name, field in self.fields.items()}
-        return {names.get(column, column): texts for column, texts in error.message_dict.items()}
+        found: dict[str, list[str]] = {}
+        for column, texts in error.message_dict.items():
+            for text in texts:
+                # What the database's own checks say begins with their column (wedsync_monitor.schema).
+                place = text.split(" ", 1)[0] if column == NON_FIELD_ERRORS else column
+                found.setdefault(names.get(place, column), []).append(text)
+        return found
 
-    def to_representation(self, instance: Any) -> dict[str, Any]:
-        shown: dict[str, Any] = super().to_representation(instance)
-        for field in instance._meta.concrete_fields if isinstance(instance, Model) else ():
-            if isinstance(field, StructuredField) and field.name in shown:
-                shown[field.name] = secrets.mask(shown[field.name])
-        return shown
+
+class StrictBody(serializers.Serializer[Any]):
+    """A request body of its own, as strict as those of rows."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict):
+            refuse_misfits(self, data)
+        return super().to_internal_value(data)

@@ -31,7 +31,8 @@ class Page:
 
 def parse(text: str, extra: Mapping[str, str] | None = None) -> Page:
     """The samples of an exposition page, with `extra` labels added."""
-    page, kinds = Page(), {}
+    page = Page()
+    kinds: dict[str, str] = {}
     for line in text.splitlines():
         if line.startswith("# TYPE "):
             parts = line.split(None, 3)
@@ -61,7 +62,8 @@ def _reading(line: str, kinds: Mapping[str, str], extra: Mapping[str, str]) -> R
 
 
 def _labels(text: str) -> dict[str, str] | None:
-    labels, place = {}, 0
+    labels: dict[str, str] = {}
+    place = 0
     while place < len(text):
         match = _LABEL.match(text, place)
         if match is None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
+import time
 from typing import Any
 
 from django.conf import settings
@@ -16,7 +18,7 @@ from wedsync_monitor.embedded.postgres import Postgres, StartFailed
 from wedsync_monitor.embedded.redis import Redis
 from wedsync_monitor.embedded.supervisor import Service, Supervisor
 
-POSTGRES_STOP = supervisor.signal.SIGINT  # PostgreSQL's fast shutdown
+POSTGRES_STOP = signal.SIGINT  # PostgreSQL's fast shutdown
 
 
 class Command(BaseCommand):
@@ -63,7 +65,7 @@ class Command(BaseCommand):
             if settings.EMBEDDED_REDIS:
                 services.append(Service("redis", Redis(settings.DATA_DIR).start))
             for service in services:
-                service.process, service.started_at = service.start(), supervisor.time.monotonic()
+                service.process, service.started_at = service.start(), time.monotonic()
         except StartFailed as error:
             Supervisor(services, self._say).stop()
             raise CommandError(str(error)) from error
