@@ -1,0 +1,298 @@
+"""Rules on real samples in the real database: what opens, what resolves, who is told."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+
+from alerts import evaluation, transitions
+from alerts.models import AlertInstance, AlertRule, MaintenanceWindow, NotificationDelivery
+from assets.metrics import ingestion
+from assets.metrics.identity import SeriesKey
+from assets.metrics.wire import Sample
+from wedsync_monitor.policy import Role
+
+pytestmark = pytest.mark.usefixtures("committed")
+WEBHOOK = {"type": "webhook", "config": {"url": "http://127.0.0.1:1/hook", "secret": "hush"}}
+
+
+@pytest.fixture
+def rule(committed):
+    def make(name: str = "cpu", **columns: Any) -> AlertRule:
+        condition = {"metric_name": "cpu_usage_percent", "operator": "gt", "threshold": 80, "aggregation": "avg",
+                     "time_window": 300}  # fmt: skip
+        defaults = {"metric_conditions": [condition], "severity": "high", "notification_channels": [WEBHOOK]}
+        return AlertRule.objects.create(rule_name=name, **(defaults | columns))
+
+    return make
+
+
+@pytest.fixture
+def measured(now):
+    def store(asset: Any, value: float, at: Any, name: str = "cpu_usage_percent", kind: str = "gauge", **labels: str):
+        key = SeriesKey(name, kind, "percent", labels, "push")
+        outcome = ingestion.store_samples([Sample(str(asset.pk), key, int(at.timestamp() * 1000), value)], at)
+        assert outcome.refusals == []
+
+    return store
+
+
+def evaluate(now: Any) -> evaluation.Report:
+    from alerts.models import RuleEvaluation
+
+    RuleEvaluation.objects.update(next_evaluation_at=now)
+    return evaluation.evaluate_due(now)
+
+
+def test_a_breach_opens_an_alert_that_says_what_is_wrong_and_queues_its_message(asset, rule, measured, now):
+    web = asset()
+    rule(business_impact="Guests cannot open invitations.")
+    measured(web, 93.1, now)
+    assert evaluate(now).messages_due == 1
+    alert = AlertInstance.objects.get()
+    assert alert.alert_title == "CPU usage is 93.1 % on web-01"
+    assert "avg of CPU usage over 5 min > 80 %" in alert.alert_description
+    assert "Guests cannot open invitations." in alert.alert_description
+    assert (alert.status, alert.trigger_value, alert.threshold_value) == ("open", 93.1, 80)
+    assert NotificationDelivery.objects.get().event.kind == "opened"
+
+
+def test_one_trouble_is_one_alert_however_often_it_is_seen(asset, rule, measured, now):
+    web = asset()
+    rule()
+    for step in range(4):
+        at = now + timedelta(minutes=step)
+        measured(web, 90, at)
+        evaluate(at)
+    assert AlertInstance.objects.count() == 1
+    assert NotificationDelivery.objects.count() == 1
+
+
+def test_it_resolves_below_the_recovery_threshold_and_whoever_was_told_is_told(asset, rule, measured, now):
+    web = asset()
+    rule(
+        threshold_config={"recovery_threshold": 70},
+        metric_conditions=[{"metric_name": "cpu_usage_percent", "operator": "gt", "threshold": 80, "time_window": 60}],
+    )
+    for step, (value, status) in enumerate([(90, "open"), (75, "open"), (60, "resolved")]):
+        at = now + timedelta(minutes=2 * step)
+        measured(web, value, at)
+        evaluate(at)
+        assert AlertInstance.objects.get().status == status
+    kinds = NotificationDelivery.objects.order_by("event_id").values_list("event__kind", flat=True)
+    assert list(kinds) == ["opened", "resolved"]
+
+
+def test_silence_is_not_recovery(asset, rule, measured, now):
+    web = asset()
+    rule()
+    measured(web, 90, now)
+    evaluate(now)
+    evaluate(now + timedelta(hours=2))
+    alert = AlertInstance.objects.get()
+    assert (alert.status, alert.missing_since) == ("open", now + timedelta(hours=2))
+
+
+def test_the_worst_series_of_an_asset_is_named(asset, rule, measured, now):
+    web = asset()
+    rule(metric_conditions=[{"metric_name": "disk_usage_percent", "operator": "gte", "threshold": 90}])
+    measured(web, 40, now, "disk_usage_percent", mount="/")
+    measured(web, 97, now, "disk_usage_percent", mount="/data")
+    evaluate(now)
+    assert AlertInstance.objects.get().alert_title == "Disk usage (mount /data) is 97 % on web-01"
+
+
+def test_all_conditions_of_a_rule_must_hold(asset, rule, measured, now):
+    busy, slow = asset("busy"), asset("slow")
+    rule(
+        metric_conditions=[
+            {"metric_name": "cpu_usage_percent", "operator": "gt", "threshold": 80},
+            {"metric_name": "response_time_ms", "operator": "gt", "threshold": 1000},
+        ]
+    )
+    for one, cpu, response in ((busy, 95, 100), (slow, 95, 2000)):
+        measured(one, cpu, now)
+        measured(one, response, now, "response_time_ms")
+    evaluate(now)
+    assert AlertInstance.objects.get().asset == slow
+
+
+@pytest.mark.parametrize(
+    ("asset_filter", "matched"),
+    [
+        ({}, {"web", "db"}),
+        ({"asset_types": ["database"]}, {"db"}),
+        ({"environments": ["staging"]}, {"web"}),
+        ({"tags": {"role": "primary"}}, {"db"}),
+        ({"asset_names": ["web"]}, {"web"}),
+        ({"asset_names": ["web"], "asset_types": ["database"]}, set()),
+    ],
+)
+def test_the_filter_says_which_assets_a_rule_is_about(asset, rule, measured, now, asset_filter, matched):
+    for one in (asset("web", environment="staging"), asset("db", asset_type="database", tags=["role:primary"])):
+        measured(one, 90, now)
+    rule(asset_filter=asset_filter)
+    evaluate(now)
+    assert set(AlertInstance.objects.values_list("asset__asset_name", flat=True)) == matched
+
+
+@pytest.mark.parametrize(
+    ("operator", "aggregation", "threshold", "opens"),
+    [
+        ("gt", "avg", 20, False), ("gte", "avg", 20, True), ("lt", "min", 11, True), ("lte", "max", 29, False),
+        ("eq", "count", 3, True), ("ne", "sum", 60, False), ("ne", "sum", 61, True),
+    ],
+)  # fmt: skip
+def test_every_operator_and_aggregation(asset, rule, measured, now, operator, aggregation, threshold, opens):
+    web = asset()
+    for age, value in ((30, 10), (20, 20), (10, 30)):
+        measured(web, value, now - timedelta(seconds=age))
+    condition = {"metric_name": "cpu_usage_percent", "operator": operator, "threshold": threshold, "aggregation": aggregation}
+    rule(metric_conditions=[condition])
+    evaluate(now)
+    assert AlertInstance.objects.exists() == opens
+
+
+def test_a_counter_that_begins_again_makes_no_negative_rate(asset, rule, measured, now):
+    web = asset()
+    for age, value in ((40, 1000), (30, 1100), (20, 10), (10, 20)):
+        measured(web, value, now - timedelta(seconds=age), "requests", "counter")
+    rule(metric_conditions=[{"metric_name": "requests", "operator": "lt", "threshold": 0, "aggregation": "min"}])
+    evaluate(now)
+    assert not AlertInstance.objects.exists()
+
+
+def test_back_filled_samples_page_nobody(asset, rule, measured, now):
+    web = asset()
+    rule()
+    measured(web, 99, now - timedelta(hours=3))
+    evaluate(now)
+    assert not AlertInstance.objects.exists()
+
+
+def test_a_window_keeps_people_from_being_told_and_not_the_alert_from_being_seen(asset, rule, measured, now):
+    web = asset()
+    rule()
+    window = MaintenanceWindow.objects.create(
+        window_name="work", start_time=now - timedelta(hours=1), end_time=now + timedelta(minutes=1), affected_assets=[str(web.pk)]
+    )
+    measured(web, 99, now)
+    assert evaluate(now).messages_due == 0
+    assert AlertInstance.objects.get().status == "suppressed"
+    later = window.end_time + timedelta(minutes=1)
+    measured(web, 99, later)
+    assert evaluate(later).messages_due == 1
+    assert AlertInstance.objects.get().status == "open"
+
+
+def test_a_rule_that_fails_does_not_stop_the_others(asset, rule, measured, now):
+    web = asset()
+    broken, good = rule("broken"), rule("good")
+    AlertRule.objects.filter(pk=broken.pk).update(metric_conditions=[{"metric_name": "cpu_usage_percent"}])
+    measured(web, 99, now)
+    evaluate(now)
+    assert AlertInstance.objects.get().alert_rule == good
+    broken.refresh_from_db()
+    assert "ValidationError" in broken.evaluation.last_error
+    assert broken.evaluation.next_evaluation_at > now
+
+
+def test_a_rule_that_is_switched_off_ends_its_alerts(asset, rule, measured, now):
+    web, one = asset(), rule()
+    measured(web, 99, now)
+    evaluate(now)
+    one.is_enabled = False
+    one.save()
+    evaluate(now + timedelta(seconds=10))
+    alert = AlertInstance.objects.get()
+    assert (alert.status, alert.resolution_type, alert.resolution_notes) == ("resolved", "auto", "The rule was switched off.")
+
+
+def test_rules_of_types_that_are_not_evaluated_say_so(asset, rule, now):
+    asset()
+    one = rule(alert_type="anomaly")
+    evaluate(now)
+    one.refresh_from_db()
+    assert "not evaluated" in one.evaluation.last_error
+
+
+def test_missed_evaluations_are_made_up_once(asset, rule, now):
+    from alerts.models import RuleEvaluation
+
+    one = rule(evaluation_frequency=60)
+    RuleEvaluation.objects.create(rule=one, next_evaluation_at=now - timedelta(minutes=10))
+    assert evaluation.evaluate_due(now).rules == 1
+    assert evaluation.evaluate_due(now).rules == 0
+    one.refresh_from_db()
+    assert now < one.evaluation.next_evaluation_at <= now + timedelta(seconds=60)
+
+
+def test_two_evaluators_open_one_alert(asset, rule, measured, now):
+    web = asset()
+    rule()
+    measured(web, 99, now)
+    both = threading.Barrier(2)
+
+    def run() -> None:
+        both.wait()
+        evaluation.evaluate_due(now)
+        connections.close_all()
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert AlertInstance.objects.count() == 1
+    assert NotificationDelivery.objects.count() == 1
+
+
+def test_the_queries_of_an_evaluation_do_not_grow_with_rules_or_assets(asset, rule, measured, now):
+    def count() -> int:
+        from django.db import connection
+
+        with CaptureQueriesContext(connection) as captured:
+            evaluate(now)
+        # Savepoints are per rule; what is asked of the tables is not.
+        return len([query for query in captured if "SAVEPOINT" not in query["sql"]])
+
+    measured(asset("one"), 10, now)
+    rule("one")
+    few = count()
+    for number in range(8):
+        measured(asset(f"more-{number}"), 10, now)
+        rule(f"more-{number}")
+    count()
+    assert count() <= few
+
+
+def test_acknowledging_and_resolving_by_a_person_is_told_to_systems(asset, rule, measured, now, person):
+    sre = person(Role.SRE)
+    measured(asset(), 99, now)
+    rule()
+    evaluate(now)
+    alert = AlertInstance.objects.get()
+    transitions.acknowledge(alert.pk, sre, "on it", 30, now)
+    transitions.resolve(alert.pk, sre, "manual", "restarted", now, root_cause="a loop")
+    alert.refresh_from_db()
+    assert (alert.status, alert.acknowledged_by, alert.resolved_by) == ("resolved", sre, sre)
+    assert alert.context_data["root_cause"] == "a loop"
+    kinds = NotificationDelivery.objects.order_by("event_id").values_list("event__kind", flat=True)
+    assert list(kinds) == ["opened", "acknowledged", "resolved"]
+    with pytest.raises(transitions.Refused, match="resolved cannot be resolved"):
+        transitions.resolve(alert.pk, sre, "manual", "again", now)
+
+
+def test_within_the_suppression_period_the_same_trouble_is_recorded_and_not_told(asset, rule, measured, now, person):
+    measured(asset(), 99, now)
+    rule(suppression_config={"suppression_period": 600})
+    evaluate(now)
+    transitions.resolve(AlertInstance.objects.get().pk, person(), "manual", "done", now)
+    assert evaluate(now + timedelta(minutes=1)).messages_due == 0
+    again = AlertInstance.objects.get(status="open")
+    assert "suppression period" in again.events.get().note
