@@ -1,39 +1,58 @@
-"""REST: rules, alerts and what a person does with them, escalation, maintenance, baselines."""
+"""REST: rules, alerts and what a person does with them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Max, Q
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
+from drf_spectacular.utils import extend_schema, extend_schema_field, inline_serializer
+from rest_framework import generics, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from alerts import listing, transitions
+from alerts import analytics, listing, notification, transitions
 from alerts.models import (
     AlertEvent,
     AlertInstance,
     AlertRule,
+    AlertStatus,
     EscalationPolicy,
-    MaintenanceWindow,
     NotificationDelivery,
-    PerformanceBaseline,
     ResolutionType,
     RuleEvaluation,
-    Severity,
 )
 from alerts.transitions import Refused
 from wedsync_monitor import policy
 from wedsync_monitor.policy import Verb
 from wedsync_monitor.web.errors import Conflict
-from wedsync_monitor.web.plain import views_of
-from wedsync_monitor.web.resources import Resource, Resources, StrictSerializer
+from wedsync_monitor.web.resources import (
+    Resource,
+    Resources,
+    RowsByPolicy,
+    StrictBody,
+    StrictSerializer,
+    refuse_unknown,
+)
+
+DAY = timedelta(hours=24)
+ANALYTICS = inline_serializer(
+    "AlertAnalytics",
+    {
+        "alert_statistics": serializers.DictField(),
+        "top_alerting_assets": serializers.ListField(child=serializers.DictField()),
+        "alert_patterns": serializers.ListField(child=serializers.DictField()),
+        "noise_analysis": serializers.DictField(),
+    },
+)
 
 
 class EvaluationSerializer(serializers.ModelSerializer[RuleEvaluation]):
@@ -70,50 +89,61 @@ class RuleSerializer(StrictSerializer):
         return serializers.DateTimeField().to_representation(last) if last else None
 
 
-def rules_with_triggers(now: datetime) -> Any:
-    told = ~Q(instances__status="pending")
-    recent = told & Q(instances__first_triggered_at__gte=now - timedelta(hours=24))
+def rules_with_triggers(now: datetime) -> QuerySet[AlertRule]:
+    """Rules with what they opened lately: two look-ups in the index of (rule, time) for each row that is read."""
+    opened = AlertInstance.objects.filter(alert_rule=OuterRef("pk")).exclude(status=AlertStatus.PENDING).order_by()
+    recent = opened.filter(first_triggered_at__gte=now - DAY).values("alert_rule").annotate(number=Count("pk"))
+    last = opened.order_by("-first_triggered_at").values("first_triggered_at")[:1]
     return AlertRule.objects.select_related("escalation_policy", "evaluation").annotate(
-        recent_triggers=Count("instances", filter=recent),
-        last_triggered=Max("instances__first_triggered_at", filter=told),
+        recent_triggers=Coalesce(Subquery(recent.values("number")), 0), last_triggered=Subquery(last)
     )
 
 
 class Rules(Resources):
-    """List rules with a summary; create one."""
+    """List rules with a summary of all that match; create one."""
 
-    policy_resource = "alert_rules"
+    policy_resource, listed_as = "alert_rules", "rules"
     rows = AlertRule.objects.order_by("rule_name")
     serializer_class = RuleSerializer
     filterset_class = listing.RuleFilters
+    envelope = {"rule_summary": dict}
 
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        now, rows = timezone.now(), self.filter_queryset(self.get_queryset())
-        page = [rule.pk for rule in self.paginate_queryset(rows) or []]
-        shown = rules_with_triggers(now).filter(pk__in=page).order_by("rule_name")
-        counts = rows.order_by().aggregate(
-            total_rules=Count("pk"),
-            enabled_rules=Count("pk", filter=Q(is_enabled=True)),
-            **{severity: Count("pk", filter=Q(severity=severity)) for severity in Severity.values},
-        )
-        triggered = AlertInstance.objects.filter(
-            alert_rule__in=rows.order_by(), first_triggered_at__gte=now - timedelta(hours=24)
-        ).exclude(status="pending")
-        summary = {
-            "total_rules": counts["total_rules"],
-            "enabled_rules": counts["enabled_rules"],
-            "rules_by_severity": {severity: counts[severity] for severity in Severity.values},
-            "rules_triggered_24h": triggered.values("alert_rule").distinct().count(),
-        }
-        return self.get_paginated_response(
-            {"rules": self.get_serializer(shown, many=True).data, "rule_summary": summary}
-        )
+    def shown(self, page: Sequence[AlertRule]) -> Sequence[Any]:
+        found = rules_with_triggers(timezone.now()).in_bulk([rule.pk for rule in page])
+        return super().shown([found[rule.pk] for rule in page if rule.pk in found])
+
+    def around(self, rows: QuerySet[AlertRule]) -> dict[str, Any]:
+        return {"rule_summary": listing.rule_summary_of(rows, timezone.now())}
 
 
 class Rule(Resource):
+    """One rule: read, change, remove."""
+
     policy_resource = "alert_rules"
-    rows = AlertRule.objects.select_related("escalation_policy", "evaluation")
+    rows = AlertRule.objects.all()
     serializer_class = RuleSerializer
+
+    def get_queryset(self) -> QuerySet[AlertRule]:
+        return rules_with_triggers(timezone.now()).filter(pk__in=super().get_queryset())
+
+
+class TestResult(serializers.Serializer[Any]):
+    channel = serializers.CharField()
+    delivered = serializers.BooleanField()
+    error = serializers.CharField(allow_blank=True)
+
+
+class TestNotification(APIView):
+    """Send a test message to each of a rule's channels, now; says of each whether it arrived."""
+
+    policy_resource = "alert_rules"
+    policy_verbs = {"POST": Verb.CHANGE}
+
+    @extend_schema(request=None, responses={200: inline_serializer("TestResults", {"results": TestResult(many=True)})})
+    def post(self, request: Request, pk: UUID) -> Response:
+        rows = policy.permitted(request.user, Verb.CHANGE, "alert_rules", AlertRule.objects.all())
+        results = notification.send_test(get_object_or_404(rows, pk=pk), request.user, timezone.now())  # type: ignore[arg-type]
+        return Response({"results": [asdict(result) for result in results]})
 
 
 class AlertSerializer(serializers.ModelSerializer[AlertInstance]):
@@ -160,7 +190,7 @@ class DeliverySerializer(serializers.ModelSerializer[NotificationDelivery]):
         fields = ["id", "event", "channel_key", "status", "attempts", "last_error", "created_at", "delivered_at"]
 
 
-def alerts_shown() -> Any:
+def alerts_shown() -> QuerySet[AlertInstance]:
     return AlertInstance.objects.select_related("asset", "alert_rule", "acknowledged_by")
 
 
@@ -168,49 +198,57 @@ class Alerts(Resources):
     """List alerts with a summary and the trend of the last 24 hours. The engine opens them."""
 
     http_method_names = ["get", "head", "options"]
-    policy_resource = "alerts"
+    policy_resource, listed_as = "alerts", "alerts"
     rows = alerts_shown().order_by("-first_triggered_at")
     serializer_class = AlertSerializer
     filterset_class = listing.AlertFilters
+    envelope = {"alert_summary": dict, "alert_trends": list}
 
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        rows = self.filter_queryset(self.get_queryset())
-        page = self.paginate_queryset(rows)
+    def around(self, rows: QuerySet[AlertInstance]) -> dict[str, Any]:
         bare = rows.select_related(None)
-        return self.get_paginated_response(
-            {
-                "alerts": self.get_serializer(page, many=True).data,
-                "alert_summary": listing.summary_of(bare),
-                "alert_trends": listing.trends_of(bare, timezone.now()),
-            }
-        )
+        return {
+            "alert_summary": listing.summary_of(bare),
+            "alert_trends": listing.trends_of(bare, timezone.now()),
+        }
 
 
-@extend_schema(responses={200: AlertSerializer})
-class Alert(APIView):
+class AlertDetailSerializer(AlertSerializer):
+    """An alert with what happened to it and who was told."""
+
+    events = serializers.SerializerMethodField()
+    deliveries = serializers.SerializerMethodField()
+
+    class Meta(AlertSerializer.Meta):
+        fields = [*AlertSerializer.Meta.fields, "alert_key", "impact_assessment", "events", "deliveries"]
+
+    @extend_schema_field(EventSerializer(many=True))
+    def get_events(self, alert: AlertInstance) -> Any:
+        return EventSerializer(alert.events.select_related("actor"), many=True).data
+
+    @extend_schema_field(DeliverySerializer(many=True))
+    def get_deliveries(self, alert: AlertInstance) -> Any:
+        rows = NotificationDelivery.objects.filter(event__alert=alert).select_related("event").order_by("created_at")
+        return DeliverySerializer(rows, many=True).data
+
+
+class Alert(RowsByPolicy, generics.RetrieveAPIView):  # type: ignore[type-arg,misc]
     """One alert with its events and deliveries."""
 
     policy_resource = "alerts"
-
-    def get(self, request: Request, pk: UUID) -> Response:
-        alert = get_object_or_404(policy.permitted(request.user, Verb.READ, "alerts", alerts_shown()), pk=pk)
-        deliveries = NotificationDelivery.objects.filter(event__alert=alert).select_related("event")
-        return Response(
-            {
-                **AlertSerializer(alert).data,
-                "events": EventSerializer(alert.events.select_related("actor"), many=True).data,
-                "deliveries": DeliverySerializer(deliveries, many=True).data,
-            }
-        )
+    rows = alerts_shown()
+    serializer_class = AlertDetailSerializer
 
 
-class StrictBody(serializers.Serializer[Any]):
-    """A request body that refuses what it does not know."""
+class Analytics(APIView):
+    """How alerting did in the last 30 days; null where nothing is known."""
 
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
-            raise serializers.ValidationError(dict.fromkeys(unknown, "not known here; leave it out"))
-        return super().to_internal_value(data)
+    policy_resource = "alerts"
+
+    @extend_schema(responses={200: ANALYTICS})
+    def get(self, request: Request) -> Response:
+        refuse_unknown(request, set())
+        rows = policy.permitted(request.user, Verb.READ, "alerts", AlertInstance.objects.all())
+        return Response(analytics.analyse(rows, timezone.now()))
 
 
 class AcknowledgeBody(StrictBody):
@@ -233,13 +271,16 @@ class _Deed(APIView):
     verb: Verb
 
     def post(self, request: Request, pk: UUID) -> Response:
-        get_object_or_404(policy.permitted(request.user, self.verb, "alerts", AlertInstance.objects.all()), pk=pk)
+        told = AlertInstance.objects.exclude(status=AlertStatus.PENDING)
+        get_object_or_404(policy.permitted(request.user, self.verb, "alerts", told), pk=pk)
         body = self.body(data=request.data)
         body.is_valid(raise_exception=True)
         try:
             self.do(request, pk, body.validated_data)
         except Refused as error:
             raise Conflict(f"{str(error).capitalize()}.") from error
+        except AlertInstance.DoesNotExist as error:
+            raise Http404 from error
         return Response(AlertSerializer(alerts_shown().get(pk=pk)).data)
 
     def do(self, request: Request, pk: UUID, said: dict[str, Any]) -> None:
@@ -268,34 +309,3 @@ class Resolve(_Deed):
     def do(self, request: Request, pk: UUID, said: dict[str, Any]) -> None:
         kind, notes = said.pop("resolution_type"), said.pop("resolution_notes")
         transitions.resolve(pk, request.user, kind, notes, timezone.now(), **said)  # type: ignore[arg-type]
-
-
-EscalationPolicies, EscalationPolicyView = views_of(
-    EscalationPolicy,
-    "escalation",
-    "escalation_policies",
-    [
-        "id", "policy_name", "policy_description", "escalation_steps", "business_hours", "holiday_schedule",
-        "repeat_escalation", "repeat_interval", "max_escalations", "is_active", "created_at", "updated_at",
-    ],
-)  # fmt: skip
-MaintenanceWindows, MaintenanceWindowView = views_of(
-    MaintenanceWindow,
-    "maintenance",
-    "maintenance_windows",
-    [
-        "id", "window_name", "description", "affected_assets", "start_time", "end_time", "recurrence_config",
-        "maintenance_type", "impact_level", "notification_config", "alert_suppression", "status", "actual_start_time",
-        "actual_end_time", "completion_notes", "created_at", "updated_at",
-    ],
-)  # fmt: skip
-Baselines, BaselineView = views_of(
-    PerformanceBaseline,
-    "baselines",
-    "baselines",
-    [
-        "id", "asset", "metric_name", "baseline_type", "time_period", "baseline_config", "statistical_data",
-        "seasonal_patterns", "confidence_interval", "last_calculated", "next_calculation", "calculation_frequency",
-        "is_active", "created_at", "updated_at",
-    ],
-)  # fmt: skip

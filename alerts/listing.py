@@ -5,23 +5,48 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models import (
+    Avg,
+    Case,
+    Count,
+    DurationField,
+    ExpressionWrapper,
+    F,
+    IntegerField,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
 from django.db.models.functions import TruncHour
 from django_filters import rest_framework as filters
 
 from alerts.models import AlertInstance, AlertRule, AlertStatus, AlertType, Severity
 from assets.models import Environment
+from wedsync_monitor.web.filtering import since, until
 
+SEVERITY_RANK = Case(
+    *(When(severity=name, then=Value(rank)) for rank, name in enumerate(Severity.values)), output_field=IntegerField()
+)
 LIVE = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED, AlertStatus.SUPPRESSED)
 
 
 class RuleFilters(filters.FilterSet):
     alert_type = filters.ChoiceFilter(choices=AlertType.choices)
     q = filters.CharFilter(field_name="rule_name", lookup_expr="icontains")
+    ordering = filters.OrderingFilter(fields=["rule_name", "created_at"])
 
     class Meta:
         model = AlertRule
         fields = ["severity", "is_enabled"]
+
+
+class AlertOrdering(filters.OrderingFilter):
+    """Orders alerts; by severity the worst is last, and first with a minus."""
+
+    def filter(self, qs: QuerySet[AlertInstance], value: list[str] | None) -> QuerySet[AlertInstance]:
+        ranked = any(one.endswith("severity") for one in value or ())
+        return super().filter(qs.annotate(severity_rank=SEVERITY_RANK) if ranked else qs, value)
 
 
 class AlertFilters(filters.FilterSet):
@@ -32,10 +57,13 @@ class AlertFilters(filters.FilterSet):
     environment = filters.ChoiceFilter(field_name="asset__environment", choices=Environment.choices)
     asset = filters.UUIDFilter(field_name="asset_id")
     rule = filters.UUIDFilter(field_name="alert_rule_id")
-    since = filters.IsoDateTimeFilter(field_name="first_triggered_at", lookup_expr="gte")
-    until = filters.IsoDateTimeFilter(field_name="first_triggered_at", lookup_expr="lt")
+    # `from` is a word of Python's own.
+    locals()["from"] = since("first_triggered_at")
+    to = until("first_triggered_at")
     q = filters.CharFilter(field_name="alert_title", lookup_expr="icontains")
-    ordering = filters.OrderingFilter(fields=["first_triggered_at", "severity", "status"])
+    ordering = AlertOrdering(
+        fields={"first_triggered_at": "first_triggered_at", "severity_rank": "severity", "status": "status"}
+    )
 
     class Meta:
         model = AlertInstance
@@ -44,6 +72,23 @@ class AlertFilters(filters.FilterSet):
     def filter_queryset(self, queryset: QuerySet[AlertInstance]) -> QuerySet[AlertInstance]:
         rows: QuerySet[AlertInstance] = super().filter_queryset(queryset)
         return rows if self.form.cleaned_data.get("status") else rows.exclude(status=AlertStatus.PENDING)
+
+
+def rule_summary_of(rows: QuerySet[AlertRule], now: datetime) -> dict[str, Any]:
+    """The specification's rule_summary over all of `rows`: two queries."""
+    counts = rows.order_by().aggregate(
+        total_rules=Count("pk"),
+        enabled_rules=Count("pk", filter=Q(is_enabled=True)),
+        **{severity: Count("pk", filter=Q(severity=severity)) for severity in Severity.values},
+    )
+    told = AlertInstance.objects.exclude(status=AlertStatus.PENDING)
+    triggered = told.filter(alert_rule__in=rows.order_by(), first_triggered_at__gte=now - timedelta(hours=24))
+    return {
+        "total_rules": counts["total_rules"],
+        "enabled_rules": counts["enabled_rules"],
+        "rules_by_severity": {severity: counts[severity] for severity in Severity.values},
+        "rules_triggered_24h": triggered.values("alert_rule").distinct().count(),
+    }
 
 
 def summary_of(rows: QuerySet[AlertInstance]) -> dict[str, Any]:

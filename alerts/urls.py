@@ -2,19 +2,21 @@
 
 from django.urls import path
 
-from alerts import api
+from alerts import api, configuration_api
 
 urlpatterns = [
     path("alerts/rules", api.Rules.as_view(), name="rules"),
     path("alerts/rules/<uuid:pk>", api.Rule.as_view(), name="rule"),
+    path("alerts/rules/<uuid:pk>/test-notification", api.TestNotification.as_view(), name="test-notification"),
+    path("alerts/analytics", api.Analytics.as_view(), name="alert-analytics"),
     path("alerts/instances", api.Alerts.as_view(), name="alerts"),
     path("alerts/instances/<uuid:pk>", api.Alert.as_view(), name="alert"),
     path("alerts/instances/<uuid:pk>/acknowledge", api.Acknowledge.as_view(), name="acknowledge"),
     path("alerts/instances/<uuid:pk>/resolve", api.Resolve.as_view(), name="resolve"),
-    path("alerts/escalation-policies", api.EscalationPolicies.as_view(), name="escalation-policies"),
-    path("alerts/escalation-policies/<uuid:pk>", api.EscalationPolicyView.as_view(), name="escalation-policy"),
-    path("alerts/baselines", api.Baselines.as_view(), name="baselines"),
-    path("alerts/baselines/<uuid:pk>", api.BaselineView.as_view(), name="baseline"),
-    path("maintenance-windows", api.MaintenanceWindows.as_view(), name="maintenance-windows"),
-    path("maintenance-windows/<uuid:pk>", api.MaintenanceWindowView.as_view(), name="maintenance-window"),
+    path("alerts/escalation-policies", configuration_api.EscalationPolicies.as_view(), name="escalation-policies"),
+    path("alerts/escalation-policies/<uuid:pk>", configuration_api.EscalationPolicyView.as_view(), name="escalation-policy"),
+    path("alerts/baselines", configuration_api.Baselines.as_view(), name="baselines"),
+    path("alerts/baselines/<uuid:pk>", configuration_api.BaselineView.as_view(), name="baseline"),
+    path("maintenance-windows", configuration_api.MaintenanceWindows.as_view(), name="maintenance-windows"),
+    path("maintenance-windows/<uuid:pk>", configuration_api.MaintenanceWindowView.as_view(), name="maintenance-window"),
 ]

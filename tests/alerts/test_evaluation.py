@@ -152,7 +152,12 @@ def test_every_operator_and_aggregation(asset, rule, measured, now, operator, ag
     web = asset()
     for age, value in ((30, 10), (20, 20), (10, 30)):
         measured(web, value, now - timedelta(seconds=age))
-    condition = {"metric_name": "cpu_usage_percent", "operator": operator, "threshold": threshold, "aggregation": aggregation}
+    condition = {
+        "metric_name": "cpu_usage_percent",
+        "operator": operator,
+        "threshold": threshold,
+        "aggregation": aggregation,
+    }
     rule(metric_conditions=[condition])
     evaluate(now)
     assert AlertInstance.objects.exists() == opens
@@ -179,7 +184,10 @@ def test_a_window_keeps_people_from_being_told_and_not_the_alert_from_being_seen
     web = asset()
     rule()
     window = MaintenanceWindow.objects.create(
-        window_name="work", start_time=now - timedelta(hours=1), end_time=now + timedelta(minutes=1), affected_assets=[str(web.pk)]
+        window_name="work",
+        start_time=now - timedelta(hours=1),
+        end_time=now + timedelta(minutes=1),
+        affected_assets=[str(web.pk)],
     )
     measured(web, 99, now)
     assert evaluate(now).messages_due == 0
@@ -210,7 +218,11 @@ def test_a_rule_that_is_switched_off_ends_its_alerts(asset, rule, measured, now)
     one.save()
     evaluate(now + timedelta(seconds=10))
     alert = AlertInstance.objects.get()
-    assert (alert.status, alert.resolution_type, alert.resolution_notes) == ("resolved", "auto", "The rule was switched off.")
+    assert (alert.status, alert.resolution_type, alert.resolution_notes) == (
+        "resolved",
+        "auto",
+        "The rule was switched off.",
+    )
 
 
 def test_rules_of_types_that_are_not_evaluated_say_so(asset, rule, now):

@@ -142,7 +142,9 @@ def test_every_history_follows_the_table_and_nothing_resolves_without_a_clear_va
         if Event.OPENED in decided.events:
             assert in_a_row >= terms.consecutive_breaches
         if decided.state is State.RESOLVED:
-            assert decided.resolution_type == ("timeout" if seen.finding is not Finding.CLEARED else decided.resolution_type)
+            assert decided.resolution_type == (
+                "timeout" if seen.finding is not Finding.CLEARED else decided.resolution_type
+            )
         if decided.gone or decided.state is State.RESOLVED:
             snapshot, in_a_row = None, 0
             continue

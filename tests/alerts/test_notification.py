@@ -1,0 +1,236 @@
+"""Messages reach real receivers on loopback, whatever those do first."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import random
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from alerts import notification
+from alerts.models import AlertEvent, AlertInstance, AlertRule, NotificationDelivery
+from wedsync_monitor import secrets
+
+pytestmark = pytest.mark.usefixtures("committed")
+
+
+class Receiver(ThreadingHTTPServer):
+    """A webhook's receiver: answers what it is told to, 200 otherwise."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: list[tuple[int, dict[str, str]]] = []
+        self.hang = threading.Event()
+        self.hang.set()
+        self.got: list[tuple[dict[str, str], bytes]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/hook"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.hang.wait(5)
+        code, headers = self.server.answers.pop(0) if self.server.answers else (200, {})
+        self.server.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
+        self.send_response(code)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver(settings) -> Iterator[Receiver]:
+    settings.OUTGOING_ALLOWED_NETWORKS = ["127.0.0.0/8"]
+    server = Receiver()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def opened(asset, now):
+    """An alert whose opening is to be told by `channels`."""
+
+    def make(*channels: dict[str, Any]) -> AlertInstance:
+        rule = AlertRule.objects.create(
+            rule_name="cpu",
+            metric_conditions=[{"metric_name": "cpu", "operator": "gt", "threshold": 1}],
+            notification_channels=list(channels),
+        )
+        alert = AlertInstance.objects.create(
+            alert_rule=rule,
+            asset=asset(),
+            alert_key="key",
+            alert_title="CPU is high on web-01",
+            alert_description="It is.",
+            severity="high",
+            first_triggered_at=now,
+            last_triggered_at=now,
+        )
+        tell(alert, "opened", now)
+        return alert
+
+    return make
+
+
+def tell(alert: AlertInstance, kind: str, now: Any) -> None:
+    event = AlertEvent.objects.create(alert=alert, kind=kind, at=now)
+    notification.enqueue(alert, event, now)
+
+
+def webhook(url: str, **config: str) -> dict[str, Any]:
+    return {"type": "webhook", "config": {"url": url, **config}}
+
+
+def deliver(now: Any) -> int:
+    return notification.deliver_due(now, chance=random.Random(1))
+
+
+def test_a_webhook_is_signed_and_says_everything(receiver, opened, now):
+    opened(webhook(receiver.url, secret="hush"))
+    assert deliver(now) == 1
+    headers, body = receiver.got[0]
+    said = json.loads(body)
+    assert (said["event"], said["title"], said["asset_name"]) == ("opened", "CPU is high on web-01", "web-01")
+    assert said["delivery_id"] == headers["x-wedsync-delivery"] == str(NotificationDelivery.objects.get().pk)
+    stamp, signature = (part.split("=", 1)[1] for part in headers["x-wedsync-signature"].split(","))
+    assert signature == hmac.new(b"hush", f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+
+
+def test_secrets_rest_sealed_and_are_never_shown(receiver, opened, now):
+    alert = opened(webhook(receiver.url, secret="hush", headers={}))
+    stored = AlertRule.objects.values_list("notification_channels", flat=True).get()
+    assert "hush" not in json.dumps(stored)
+    assert "hush" not in json.dumps(NotificationDelivery.objects.values_list("channel", flat=True).get())
+    assert secrets.mask(alert.alert_rule.notification_channels)[0]["config"]["secret"] == secrets.MASK
+
+
+def test_what_fails_is_tried_again_with_growing_pauses_and_the_same_id(receiver, opened, now):
+    opened(webhook(receiver.url))
+    receiver.answers = [(500, {}), (503, {})]
+    moment, pauses = now, []
+    for _ in range(3):
+        deliver(moment)
+        delivery = NotificationDelivery.objects.get()
+        pauses.append((delivery.next_attempt_at - moment).total_seconds())
+        moment = delivery.next_attempt_at
+    assert delivery.status == "delivered"
+    assert pauses[0] < pauses[1]
+    assert len({headers["x-wedsync-delivery"] for headers, _ in receiver.got}) == 1
+
+
+def test_the_receivers_wish_to_wait_is_kept(receiver, opened, now):
+    opened(webhook(receiver.url))
+    receiver.answers = [(429, {"Retry-After": "120"})]
+    deliver(now)
+    assert NotificationDelivery.objects.get().next_attempt_at >= now + timedelta(seconds=120)
+    assert deliver(now + timedelta(seconds=60)) == 0
+
+
+def test_what_can_never_arrive_is_given_up_and_seen(receiver, opened, now):
+    opened(webhook(receiver.url))
+    receiver.answers = [(404, {})]
+    deliver(now)
+    delivery = NotificationDelivery.objects.get()
+    assert (delivery.status, delivery.last_error) == ("failed", "the receiver answered 404")
+
+
+def test_one_channel_that_hangs_does_not_delay_another(receiver, opened, now):
+    slow = Receiver()
+    threading.Thread(target=slow.serve_forever, daemon=True).start()
+    slow.hang.clear()
+    opened(webhook(slow.url), webhook(receiver.url))
+    worker = threading.Thread(target=lambda: (deliver(now), connections.close_all()))
+    worker.start()
+    for _ in range(100):
+        if receiver.got:
+            break
+        threading.Event().wait(0.05)
+    assert receiver.got
+    assert not slow.got
+    slow.hang.set()
+    worker.join()
+    slow.shutdown()
+    slow.server_close()
+
+
+def test_a_later_message_waits_for_the_earlier_one(receiver, opened, now):
+    alert = opened(webhook(receiver.url))
+    receiver.answers = [(500, {})]
+    deliver(now)
+    tell(alert, "resolved", now)
+    assert deliver(now) == 0
+    later = now + timedelta(minutes=1)
+    deliver(later)
+    deliver(later)
+    assert [json.loads(body)["event"] for _, body in receiver.got] == ["opened", "opened", "resolved"]
+
+
+def test_a_worker_that_dies_while_sending_leaves_it_due_again(receiver, opened, now):
+    opened(webhook(receiver.url))
+
+    def die(delivery: NotificationDelivery) -> None:
+        notification.send_delivery(delivery)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        notification.deliver_due(now, send=die)
+    assert NotificationDelivery.objects.get().status == "queued"
+    assert deliver(now + notification.LEASE) == 1
+    assert len({headers["x-wedsync-delivery"] for headers, _ in receiver.got}) == 1
+
+
+def test_two_workers_send_each_message_once(receiver, opened, now):
+    opened(*[webhook(receiver.url) for _ in range(8)])
+    both = threading.Barrier(2)
+
+    def run() -> None:
+        both.wait()
+        notification.deliver_due(now)
+        connections.close_all()
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(receiver.got) == len({headers["x-wedsync-delivery"] for headers, _ in receiver.got}) == 8
+
+
+def test_private_addresses_are_refused_unless_an_operator_allows_them(receiver, opened, now, settings):
+    settings.OUTGOING_ALLOWED_NETWORKS = []
+    opened(webhook(receiver.url))
+    deliver(now)
+    delivery = NotificationDelivery.objects.get()
+    assert delivery.status == "failed"
+    assert "WEDSYNC_ALLOWED_NETWORKS" in delivery.last_error
+    assert not receiver.got
+
+
+def test_email_goes_out_in_text_and_html(opened, now, mailoutbox):
+    opened({"type": "email", "config": {"recipients": ["ops@wedsync.example"]}})
+    assert deliver(now) == 1
+    mail = mailoutbox[0]
+    assert mail.subject == "[HIGH] CPU is high on web-01"
+    assert "web-01" in mail.body
+    assert mail.alternatives[0][1] == "text/html"
+    assert mail.to == ["ops@wedsync.example"]

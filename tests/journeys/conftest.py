@@ -1,0 +1,67 @@
+"""Systems and receivers for the journeys."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.journeys.system import System
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[System]:
+    folder = Path(tempfile.mkdtemp(prefix="wedsync-journey-"))
+    folder.chmod(0o755)
+    running = System(folder)
+    try:
+        running.start()
+        running.sign_in()
+        yield running
+    finally:
+        running.destroy()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Receiver(ThreadingHTTPServer):
+    """Takes webhooks and keeps what they said."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.got: list[dict[str, Any]] = []
+        self.url = f"http://127.0.0.1:{self.server_port}/hook"
+
+    def events(self) -> list[str]:
+        """What was told, in order, repeats of a delivery counted once."""
+        unique = {one["delivery_id"]: one["event"] for one in self.got}
+        return list(unique.values())
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        self.server.got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
