@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+from django.db.models import Max, Min, Q
 
 from assets import health
 from assets.health import Assessment, Facts
@@ -16,7 +17,7 @@ from assets.metrics import ingestion, query
 from assets.metrics.identity import SeriesKey
 from assets.metrics.query import SeriesSelector
 from assets.metrics.wire import Sample
-from assets.models import AssetHealth, InfrastructureAsset
+from assets.models import AssetHealth, InfrastructureAsset, MonitoringAgent
 
 # How far back the newest value of a metric may be to count as current.
 CURRENT = timedelta(minutes=10)
@@ -25,6 +26,7 @@ SILENCE = timedelta(days=7)
 SCORE_SERIES = "asset_health_score"
 _METRICS = tuple(factor.metric_name for factor in health.FACTORS)
 DEFAULT_INTERVAL_SECONDS = 60.0
+FEW = 500
 
 
 def facts_of(assets: Sequence[InfrastructureAsset], now: datetime) -> dict[UUID, Facts]:
@@ -38,24 +40,35 @@ def facts_of(assets: Sequence[InfrastructureAsset], now: datetime) -> dict[UUID,
             known = values[series.asset_id]
             known[series.metric_name] = max(value, known.get(series.metric_name, value))
     reports = query.last_reports(list(ids), now - SILENCE)
-    severities = _open_severities(ids)
+    severities, intervals = _open_severities(ids), _agents_intervals(ids)
     return {
-        asset.pk: Facts(values[asset.pk], reports.get(asset.pk), expected_interval(asset), severities[asset.pk])
+        asset.pk: Facts(
+            values[asset.pk],
+            reports.get(asset.pk),
+            float(
+                asset.monitoring_config.get("collection_interval") or intervals.get(asset.pk, DEFAULT_INTERVAL_SECONDS)
+            ),
+            severities[asset.pk],
+        )
         for asset in assets
     }
 
 
-def expected_interval(asset: InfrastructureAsset) -> float:
-    """Seconds between reports, as the asset's configuration or the quickest of its agents says."""
-    configured = asset.monitoring_config.get("collection_interval")
-    intervals = [agent.collection_interval for agent in asset.agents.all() if agent.is_active]
-    return float(configured or min(intervals, default=DEFAULT_INTERVAL_SECONDS))
+def _some_of(ids: Sequence[UUID], column: str) -> Q:
+    """A condition that `column` is one of `ids`; of many, reading all rows is cheaper than naming them."""
+    return Q(**{f"{column}__in": ids}) if len(ids) <= FEW else Q()
+
+
+def _agents_intervals(ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Seconds between reports of the quickest active agent of each asset."""
+    active = MonitoringAgent.objects.filter(_some_of(ids, "asset_id"), is_active=True).order_by()
+    return dict(active.values_list("asset_id").annotate(Min("collection_interval")))
 
 
 def _open_severities(ids: Sequence[UUID]) -> dict[UUID, list[str]]:
     found: dict[UUID, list[str]] = defaultdict(list)
     rows = InfrastructureAsset.objects.filter(
-        pk__in=ids, alert_instances__status__in=("open", "acknowledged")
+        _some_of(ids, "pk"), alert_instances__status__in=("open", "acknowledged")
     ).values_list("pk", "alert_instances__severity")
     for asset_id, severity in rows:
         found[asset_id].append(severity)
@@ -68,9 +81,10 @@ def assess_one(asset: InfrastructureAsset, now: datetime) -> Assessment:
 
 def assess_all(now: datetime) -> int:
     """Assess every active asset, keep the results, and write the score as a series once a minute."""
-    assets = list(InfrastructureAsset.objects.filter(is_active=True).prefetch_related("agents"))
+    assets = list(InfrastructureAsset.objects.filter(is_active=True).only("monitoring_config"))
     if not assets:
         return 0
+    before = AssetHealth.objects.aggregate(last=Max("assessed_at"))["last"]
     facts = facts_of(assets, now)
     judged = {asset.pk: health.assess(facts[asset.pk], now) for asset in assets}
     rows = [
@@ -90,13 +104,18 @@ def assess_all(now: datetime) -> int:
     AssetHealth.objects.filter(asset__is_active=False).exclude(health_status="unknown").update(
         health_status="unknown", health_score=None, assessed_at=now
     )
-    _keep_scores({pk: one.score for pk, one in judged.items() if one.score is not None}, now)
+    if before is None or minute_of(before) != minute_of(now):
+        _keep_scores({pk: one.score for pk, one in judged.items() if one.score is not None}, now)
     return len(rows)
 
 
+def minute_of(moment: datetime) -> int:
+    return int(moment.timestamp() // 60)
+
+
 def _keep_scores(scores: dict[UUID, float], now: datetime) -> None:
-    # The same minute is the same sample, whichever of its rounds is first.
-    minute_ms = int(now.timestamp() // 60) * 60_000
+    # The same minute is the same sample, should two rounds of it keep their scores.
+    minute_ms = minute_of(now) * 60_000
     key = SeriesKey(SCORE_SERIES, "gauge", "", {}, "synthetic")
     ingestion.store_samples([Sample(str(pk), key, minute_ms, score) for pk, score in scores.items()], now)
 
