@@ -127,10 +127,13 @@ class Rule(Resource):
         return rules_with_triggers(timezone.now()).filter(pk__in=super().get_queryset())
 
 
-class TestResult(serializers.Serializer[Any]):
+class TrialSerializer(serializers.Serializer[Any]):
     channel = serializers.CharField()
     delivered = serializers.BooleanField()
     error = serializers.CharField(allow_blank=True)
+
+
+TRIALS = inline_serializer("Trials", {"results": TrialSerializer(many=True)})
 
 
 class TestNotification(APIView):
@@ -139,11 +142,11 @@ class TestNotification(APIView):
     policy_resource = "alert_rules"
     policy_verbs = {"POST": Verb.CHANGE}
 
-    @extend_schema(request=None, responses={200: inline_serializer("TestResults", {"results": TestResult(many=True)})})
+    @extend_schema(request=None, responses={200: TRIALS})
     def post(self, request: Request, pk: UUID) -> Response:
         rows = policy.permitted(request.user, Verb.CHANGE, "alert_rules", AlertRule.objects.all())
-        results = notification.send_test(get_object_or_404(rows, pk=pk), request.user, timezone.now())  # type: ignore[arg-type]
-        return Response({"results": [asdict(result) for result in results]})
+        trials = notification.send_test(get_object_or_404(rows, pk=pk), request.user, timezone.now())  # type: ignore[arg-type]
+        return Response({"results": [asdict(trial) for trial in trials]})
 
 
 class AlertSerializer(serializers.ModelSerializer[AlertInstance]):

@@ -46,7 +46,10 @@ class AlertOrdering(filters.OrderingFilter):
 
     def filter(self, qs: QuerySet[AlertInstance], value: list[str] | None) -> QuerySet[AlertInstance]:
         ranked = any(one.endswith("severity") for one in value or ())
-        return super().filter(qs.annotate(severity_rank=SEVERITY_RANK) if ranked else qs, value)
+        ordered: QuerySet[AlertInstance] = super().filter(
+            qs.annotate(severity_rank=SEVERITY_RANK) if ranked else qs, value
+        )
+        return ordered
 
 
 class AlertFilters(filters.FilterSet):

@@ -10,16 +10,19 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from django.conf import settings
 from django.db import connections, transaction
 from django.db.models import Exists, OuterRef
 
 from alerts.channels import CHANNELS, Message, NotDelivered
-from alerts.models import AlertEvent, AlertInstance, DeliveryStatus, EventKind, NotificationDelivery
+from alerts.models import AlertEvent, AlertInstance, AlertRule, DeliveryStatus, EventKind, NotificationDelivery
 from wedsync_monitor import secrets
+from wedsync_monitor.models import User
 
 # While a delivery is being sent, nobody else takes it; whoever dies leaves it due again after this.
 LEASE = timedelta(seconds=60)
@@ -174,4 +177,64 @@ def message_of(delivery: NotificationDelivery) -> Message:
         runbook_url=alert.alert_rule.runbook_url or "",
         business_impact=alert.alert_rule.business_impact or "",
         link=f"{settings.PUBLIC_URL}/admin/monitoring/alerts/{alert.pk}",
+    )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How a test message to one channel of a rule went."""
+
+    channel: str
+    delivered: bool
+    error: str
+
+
+def send_test(rule: AlertRule, person: User, now: datetime) -> list[Trial]:
+    """Send a test message to every channel of `rule` at once, outside of the outbox."""
+    message = _test_message(rule, person, now)
+    channels = [(f"{channel['type']}-{place}", channel) for place, channel in enumerate(rule.notification_channels)]
+    if not channels:
+        return []
+    with ThreadPoolExecutor(max_workers=len(channels), thread_name_prefix="test") as pool:
+        return list(pool.map(lambda item: _try(item[0], item[1], message), channels))
+
+
+def _try(key: str, channel: dict[str, Any], message: Message) -> Trial:
+    try:
+        config = secrets.reveal(channel["config"])
+        for event in _TEST_EVENTS.get(channel["type"], ("test",)):
+            CHANNELS[channel["type"]](config, replace(message, event=event))
+    except (NotDelivered, secrets.Unreadable) as failure:
+        return Trial(key, False, str(failure))
+    except Exception as error:  # a channel's own fault is what the test is there to show
+        return Trial(key, False, f"{type(error).__name__}: {error}")
+    return Trial(key, True, "")
+
+
+# An incident that a test has opened is closed at once.
+_TEST_EVENTS = {"pagerduty": ("opened", "resolved")}
+
+
+def _test_message(rule: AlertRule, person: User, now: datetime) -> Message:
+    return Message(
+        delivery_id=str(uuid4()),
+        event="test",
+        at=now,
+        alert_key=f"test:{rule.pk}",
+        alert_id=str(rule.pk),
+        title=f"Test message of {rule.rule_name}",
+        description=f"{person.get_username()} tries the channels of this rule. Nothing is wrong.",
+        severity="low",
+        status="test",
+        asset_name="",
+        environment="",
+        rule_name=rule.rule_name,
+        trigger_value=None,
+        threshold_value=None,
+        first_triggered_at=now,
+        actor=person.get_username(),
+        note="",
+        runbook_url=rule.runbook_url or "",
+        business_impact="",
+        link=f"{settings.PUBLIC_URL}/admin/monitoring/alerts/rules/{rule.pk}",
     )

@@ -2,7 +2,15 @@
 
 from django.urls import path
 
-from alerts import api, configuration_api
+from alerts import api
+from alerts.configuration_api import (
+    Baselines,
+    BaselineView,
+    EscalationPolicies,
+    EscalationPolicyView,
+    MaintenanceWindows,
+    MaintenanceWindowView,
+)
 
 urlpatterns = [
     path("alerts/rules", api.Rules.as_view(), name="rules"),
@@ -13,10 +21,10 @@ urlpatterns = [
     path("alerts/instances/<uuid:pk>", api.Alert.as_view(), name="alert"),
     path("alerts/instances/<uuid:pk>/acknowledge", api.Acknowledge.as_view(), name="acknowledge"),
     path("alerts/instances/<uuid:pk>/resolve", api.Resolve.as_view(), name="resolve"),
-    path("alerts/escalation-policies", configuration_api.EscalationPolicies.as_view(), name="escalation-policies"),
-    path("alerts/escalation-policies/<uuid:pk>", configuration_api.EscalationPolicyView.as_view(), name="escalation-policy"),
-    path("alerts/baselines", configuration_api.Baselines.as_view(), name="baselines"),
-    path("alerts/baselines/<uuid:pk>", configuration_api.BaselineView.as_view(), name="baseline"),
-    path("maintenance-windows", configuration_api.MaintenanceWindows.as_view(), name="maintenance-windows"),
-    path("maintenance-windows/<uuid:pk>", configuration_api.MaintenanceWindowView.as_view(), name="maintenance-window"),
+    path("alerts/escalation-policies", EscalationPolicies.as_view(), name="escalation-policies"),
+    path("alerts/escalation-policies/<uuid:pk>", EscalationPolicyView.as_view(), name="escalation-policy"),
+    path("alerts/baselines", Baselines.as_view(), name="baselines"),
+    path("alerts/baselines/<uuid:pk>", BaselineView.as_view(), name="baseline"),
+    path("maintenance-windows", MaintenanceWindows.as_view(), name="maintenance-windows"),
+    path("maintenance-windows/<uuid:pk>", MaintenanceWindowView.as_view(), name="maintenance-window"),
 ]

@@ -56,15 +56,10 @@ class AgentFilters(filters.FilterSet):
 
 
 class Agents(Resources):
-    policy_resource = "agents"
+    policy_resource, listed_as = "agents", "agents"
     rows = MonitoringAgent.objects.select_related("asset").order_by("agent_name")
-    envelope = "agents"
     serializer_class = AgentSerializer
     filterset_class = AgentFilters
-
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response({"agents": self.get_serializer(page, many=True).data})
 
 
 class Agent(Resource):
@@ -169,15 +164,10 @@ class Discoveries(Resources):
     """What agents found on their hosts."""
 
     http_method_names = ["get", "head", "options"]
-    policy_resource = "assets"
+    policy_resource, listed_as = "assets", "discoveries"
     rows = Discovery.objects.select_related("agent__asset").order_by("-last_seen_at")
-    envelope = "discoveries"
     serializer_class = DiscoverySerializer
     filterset_class = DiscoveryFilters
-
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response({"discoveries": self.get_serializer(page, many=True).data})
 
 
 @extend_schema(request=None, responses={200: dict})

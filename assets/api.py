@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -123,23 +124,22 @@ def summary_of(rows: QuerySet[InfrastructureAsset]) -> dict[str, Any]:
 class Assets(Resources):
     """List assets with a summary of all that match; register an asset."""
 
-    policy_resource = "assets"
+    policy_resource, listed_as = "assets", "assets"
     rows = InfrastructureAsset.objects.order_by("asset_name")
     serializer_class = AssetSerializer
     filterset_class = AssetFilters
-    envelope = "assets"
+    envelope = {"asset_summary": dict, "environment_breakdown": dict, "asset_type_breakdown": dict}
 
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         with topology.alone():
             return super().post(request, *args, **kwargs)
 
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        rows = self.filter_queryset(self.get_queryset())
-        page = self.paginate_queryset(rows)
-        shown = with_alerts(InfrastructureAsset.objects.filter(pk__in=[asset.pk for asset in page or []]))
-        order = {asset.pk: place for place, asset in enumerate(page or [])}
-        listed = sorted(shown, key=lambda asset: order[asset.pk])
-        return self.get_paginated_response({"assets": self.get_serializer(listed, many=True).data, **summary_of(rows)})
+    def shown(self, page: Sequence[InfrastructureAsset]) -> Sequence[Any]:
+        found = with_alerts(InfrastructureAsset.objects.all()).in_bulk([asset.pk for asset in page])
+        return super().shown([found[asset.pk] for asset in page if asset.pk in found])
+
+    def around(self, rows: QuerySet[InfrastructureAsset]) -> dict[str, Any]:
+        return summary_of(rows)
 
 
 class Asset(Resource):

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
-from django.db.models import Avg, Count, Max, Q
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django_filters import rest_framework as filters
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
-from synthetic.models import CheckType, SyntheticCheck, SyntheticCheckResult
-from wedsync_monitor.web.resources import Resource, Resources, StrictSerializer
-
-DAY = timedelta(hours=24)
+from assets.api import requested_span
+from synthetic import standing
+from synthetic.models import CheckType, SyntheticCheck
+from wedsync_monitor import policy
+from wedsync_monitor.policy import Verb
+from wedsync_monitor.web.resources import Resource, Resources, StrictSerializer, refuse_unknown
 
 
 class CheckSerializer(StrictSerializer):
@@ -29,80 +36,110 @@ class CheckSerializer(StrictSerializer):
         read_only_fields = ["created_at", "updated_at"]
 
 
+class ListedCheckSerializer(CheckSerializer):
+    """A check with what the last 24 hours of results say; `unknown` and null where there are none."""
+
+    current_status = serializers.ChoiceField(choices=standing.STATUSES, read_only=True)
+    uptime_percentage = serializers.FloatField(read_only=True, allow_null=True)
+    avg_response_time_ms = serializers.FloatField(read_only=True, allow_null=True)
+    last_check = serializers.DateTimeField(read_only=True, allow_null=True)
+    failure_count_24h = serializers.IntegerField(read_only=True)
+
+    class Meta(CheckSerializer.Meta):
+        fields = [
+            *CheckSerializer.Meta.fields,
+            "current_status",
+            "uptime_percentage",
+            "avg_response_time_ms",
+            "last_check",
+            "failure_count_24h",
+        ]
+
+
 class CheckFilters(filters.FilterSet):
     check_type = filters.ChoiceFilter(choices=CheckType.choices)
     q = filters.CharFilter(field_name="check_name", lookup_expr="icontains")
+    ordering = filters.OrderingFilter(fields=["check_name", "business_impact_score", "created_at"])
 
     class Meta:
         model = SyntheticCheck
         fields = ["is_enabled"]
 
 
-def standing(check_ids: list[Any], now: datetime) -> dict[Any, dict[str, Any]]:
-    """What the last 24 hours of results say of each check, in two queries; a check without results is `unknown`."""
-    recent = SyntheticCheckResult.objects.filter(synthetic_check__in=check_ids, check_timestamp__gt=now - DAY)
-    rows = (
-        recent.order_by()
-        .values("synthetic_check")
-        .annotate(
-            total=Count("pk"),
-            good=Count("pk", filter=Q(status="success")),
-            mean=Avg("response_time_ms"),
-            last=Max("check_timestamp"),
-        )
-    )
-    newest = dict(
-        recent.order_by("synthetic_check", "-check_timestamp")
-        .distinct("synthetic_check")
-        .values_list("synthetic_check", "status")
-    )
-    return {
-        row["synthetic_check"]: {
-            "current_status": "up" if newest[row["synthetic_check"]] == "success" else "down",
-            "uptime_percentage": round(100 * row["good"] / row["total"], 3),
-            "avg_response_time_ms": None if row["mean"] is None else round(row["mean"], 1),
-            "last_check": row["last"],
-            "failure_count_24h": row["total"] - row["good"],
-        }
-        for row in rows
-    }
-
-
-NOTHING_KNOWN = {
-    "current_status": "unknown",
-    "uptime_percentage": None,
-    "avg_response_time_ms": None,
-    "last_check": None,
-    "failure_count_24h": 0,
-}
+def with_standing(checks: Sequence[SyntheticCheck], known: dict[UUID, standing.Standing]) -> Sequence[SyntheticCheck]:
+    """The same checks, each with what its results say."""
+    for check in checks:
+        vars(check).update(known.get(check.pk, standing.UNKNOWN).shown(check.failure_threshold))
+    return checks
 
 
 class Checks(Resources):
-    """List checks with what their results say; create one."""
+    """List checks with what their results of the last 24 hours say; create one."""
 
-    policy_resource = "synthetic"
+    policy_resource, listed_as = "synthetic", "checks"
     rows = SyntheticCheck.objects.order_by("check_name")
-    serializer_class = CheckSerializer
+    serializer_class = ListedCheckSerializer
     filterset_class = CheckFilters
+    envelope = {"check_summary": dict}
 
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        rows = self.filter_queryset(self.get_queryset())
-        page = self.paginate_queryset(rows) or []
-        known = standing(list(rows.values_list("pk", flat=True)), timezone.now())
-        listed = [{**self.get_serializer(check).data, **known.get(check.pk, NOTHING_KNOWN)} for check in page]
-        uptimes = [one["uptime_percentage"] for one in known.values()]
-        times = [one["avg_response_time_ms"] for one in known.values() if one["avg_response_time_ms"] is not None]
-        summary = {
-            "total_checks": rows.count(),
-            "healthy_checks": sum(one["current_status"] == "up" for one in known.values()),
-            "failing_checks": sum(one["current_status"] == "down" for one in known.values()),
-            "overall_uptime": round(sum(uptimes) / len(uptimes), 3) if uptimes else None,
-            "avg_response_time": round(sum(times) / len(times), 1) if times else None,
-        }
-        return self.get_paginated_response({"checks": listed, "check_summary": summary})
+    def shown(self, page: Sequence[SyntheticCheck]) -> Sequence[Any]:
+        return super().shown(with_standing(page, standing.of_checks([check.pk for check in page], timezone.now())))
+
+    def perform_create(self, serializer: serializers.BaseSerializer[Any]) -> None:
+        super().perform_create(serializer)
+        assert serializer.instance is not None
+        with_standing([serializer.instance], {})
+
+    def around(self, rows: QuerySet[SyntheticCheck]) -> dict[str, Any]:
+        return {"check_summary": standing.summary_of(rows, timezone.now())}
 
 
 class Check(Resource):
+    """One check: read, change, remove."""
+
     policy_resource = "synthetic"
     rows = SyntheticCheck.objects.all()
     serializer_class = CheckSerializer
+
+
+RESULTS = inline_serializer(
+    "SyntheticCheckResults",
+    {
+        "check_info": serializers.DictField(),
+        "current_status": serializers.DictField(),
+        "performance_metrics": serializers.DictField(),
+        "result_history": serializers.ListField(child=serializers.DictField()),
+        "availability_by_location": serializers.ListField(child=serializers.DictField()),
+    },
+)
+SPAN_PARAMETERS = [
+    OpenApiParameter("from", str, description="ISO 8601 with a time zone."),
+    OpenApiParameter("to", str, description="ISO 8601 with a time zone; now where left out."),
+    OpenApiParameter("range", str, enum=["1h", "6h", "24h", "7d", "30d"], description="24h where left out."),
+]
+
+
+class CheckResults(APIView):
+    """What the probes of a check saw in a span of time; at most the last 1,000 results are listed."""
+
+    policy_resource = "synthetic"
+
+    @extend_schema(parameters=SPAN_PARAMETERS, responses={200: RESULTS})
+    def get(self, request: Request, pk: UUID) -> Response:
+        refuse_unknown(request, {"from", "to", "range"})
+        rows = policy.permitted(request.user, Verb.READ, "synthetic", SyntheticCheck.objects.all())
+        check, span = get_object_or_404(rows, pk=pk), requested_span(request, "24h")
+        return Response(
+            {
+                "check_info": {
+                    "id": str(check.pk),
+                    "check_name": check.check_name,
+                    "check_type": check.check_type,
+                    "target": standing.target_of(check),
+                },
+                "current_status": standing.current_of(check, timezone.now()),
+                "performance_metrics": standing.performance_of(check, span),
+                "result_history": standing.history_of(check, span),
+                "availability_by_location": standing.availability_of(check, span),
+            }
+        )

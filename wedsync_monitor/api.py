@@ -121,7 +121,7 @@ class NewTokenSerializer(TokenSerializer):
 
 class TokenBody(StrictBody):
     username = serializers.CharField(max_length=150)
-    label = serializers.CharField(max_length=200)
+    label = serializers.CharField(max_length=200)  # type: ignore[assignment]
     scope = serializers.ChoiceField(choices=TokenScope.choices, default=TokenScope.FULL)
     lifetime_days = serializers.IntegerField(min_value=1, max_value=3650, default=tokens.LIFETIME.days)
 

@@ -3,10 +3,14 @@
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, include, path
-from drf_spectacular.views import SpectacularAPIView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from wedsync_monitor import api, readiness
 from wedsync_monitor.console import urls as console
+
+docs = SpectacularSwaggerSplitView.as_view(
+    url_name="schema", url_self="/api/docs", authentication_classes=[], permission_classes=[]
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", console.home, name="home"),
@@ -16,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("login", LoginView.as_view(template_name="login.html", redirect_authenticated_user=True), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("api/schema", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="schema"),
+    path("api/docs", docs, name="docs"),
     path("api/monitoring/", include("assets.urls")),
     path("api/monitoring/", include("alerts.urls")),
     path("api/monitoring/", include("synthetic.urls")),
@@ -23,6 +28,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/monitoring/dashboards", api.Dashboards.as_view(), name="api-dashboards"),
     path("api/monitoring/dashboards/<uuid:pk>", api.Dashboard.as_view(), name="api-dashboard"),
     path("api/monitoring/audit", api.Audit.as_view(), name="audit"),
+    path("api/monitoring/tokens", api.Tokens.as_view(), name="tokens"),
+    path("api/monitoring/tokens/<uuid:pk>", api.Token.as_view(), name="token"),
+    path("api/monitoring/search", api.Search.as_view(), name="search"),
     path("admin/monitoring", console.home, name="monitoring"),
     path("admin/monitoring/", include((console.urlpatterns, "console"))),
     path("admin/", admin.site.urls),

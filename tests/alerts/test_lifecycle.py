@@ -121,30 +121,33 @@ all_terms = st.builds(
 )
 
 
+def breaches_after(in_a_row: int, snapshot: Snapshot | None, finding: Finding) -> int:
+    """The model beside the machine: breaches in a row since the alert began to be pending."""
+    if (snapshot is not None and snapshot.state is not State.PENDING) or finding is Finding.MISSING:
+        return in_a_row
+    return in_a_row + 1 if finding is Finding.BREACHED else 0
+
+
+def follow(state: State, events: tuple[Event, ...]) -> State:
+    for event in events:
+        if event is not Event.PENDING:
+            state = lifecycle.TRANSITIONS[state, event]
+    return state
+
+
 @given(histories, all_terms)
 def test_every_history_follows_the_table_and_nothing_resolves_without_a_clear_value_or_a_timeout(history, terms):
-    """A simple model beside it: breaches in a row since the alert began to be pending."""
     now, snapshot, in_a_row = NOW, None, 0
     for seen, seconds in history:
         now += timedelta(seconds=seconds)
         decided = lifecycle.decide(snapshot, seen, terms, now)
-        if snapshot is None or snapshot.state is State.PENDING:
-            if seen.finding is Finding.BREACHED:
-                in_a_row += 1
-            elif seen.finding is not Finding.MISSING:
-                in_a_row = 0
+        in_a_row = breaches_after(in_a_row, snapshot, seen.finding)
         if decided is None:
             continue
-        state = snapshot.state if snapshot else State.INACTIVE
-        for event in decided.events:
-            if event is not Event.PENDING:
-                state = lifecycle.TRANSITIONS[state, event]
-        if Event.OPENED in decided.events:
-            assert in_a_row >= terms.consecutive_breaches
-        if decided.state is State.RESOLVED:
-            assert decided.resolution_type == (
-                "timeout" if seen.finding is not Finding.CLEARED else decided.resolution_type
-            )
+        follow(snapshot.state if snapshot else State.INACTIVE, decided.events)
+        assert Event.OPENED not in decided.events or in_a_row >= terms.consecutive_breaches
+        if decided.state is State.RESOLVED and seen.finding is not Finding.CLEARED:
+            assert decided.resolution_type == "timeout"
         if decided.gone or decided.state is State.RESOLVED:
             snapshot, in_a_row = None, 0
             continue

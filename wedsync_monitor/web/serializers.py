@@ -48,7 +48,7 @@ def placed(problem: str) -> Any:
     return {place: [found["problem"]]} if place else [found["problem"]]
 
 
-class StructureFieldSchema(OpenApiSerializerFieldExtension):
+class StructureFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
     """Shows the declared structure in the OpenAPI schema."""
 
     target_class = StructureField
@@ -57,6 +57,6 @@ class StructureFieldSchema(OpenApiSerializerFieldExtension):
         template = "#/components/schemas/{name}"
         (shown,), parts = msgspec.json.schema_components((self.target.structure,), ref_template=template)
         for name, part in parts.items():
-            component = ResolvedComponent(name, ResolvedComponent.SCHEMA, part, f"structure {name}")
+            component = ResolvedComponent(name, ResolvedComponent.SCHEMA, part, f"structure {name}")  # type: ignore[no-untyped-call]
             auto_schema.registry.register_on_missing(component)
         return shown

@@ -1,0 +1,172 @@
+"""What stored results say of checks: status, uptime, response times; unknown and null where there are none.
+
+A check is `down` once the last `failure_threshold` probes failed in a row, `degraded` where the last one failed and
+these are fewer, and `up` where the last one succeeded. Uptime is the share of probes that succeeded, in percent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from django.db.models import Avg, Count, Max, OuterRef, Q, QuerySet, Subquery
+
+from assets.spans import Span
+from synthetic.models import ResultStatus, SyntheticCheck, SyntheticCheckResult
+
+DAY = timedelta(hours=24)
+STATUSES = ("up", "down", "degraded", "unknown")
+HISTORY = 1000
+IS_GOOD = Q(status=ResultStatus.SUCCESS)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the last 24 hours say of one check."""
+
+    total: int = 0
+    good: int = 0
+    mean_ms: float | None = None
+    last_check: datetime | None = None
+    failures_in_a_row: int = 0
+
+    def status(self, failure_threshold: int) -> str:
+        if self.last_check is None:
+            return "unknown"
+        if not self.failures_in_a_row:
+            return "up"
+        return "down" if self.failures_in_a_row >= failure_threshold else "degraded"
+
+    def shown(self, failure_threshold: int) -> dict[str, Any]:
+        return {
+            "current_status": self.status(failure_threshold),
+            "uptime_percentage": percent(self.good, self.total),
+            "avg_response_time_ms": rounded(self.mean_ms),
+            "last_check": self.last_check,
+            "failure_count_24h": self.total - self.good,
+        }
+
+
+UNKNOWN = Standing()
+
+
+def percent(part: int, whole: int) -> float | None:
+    return round(100 * part / whole, 3) if whole else None
+
+
+def rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 1)
+
+
+def stamp(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def of_checks(check_ids: list[UUID] | QuerySet[SyntheticCheck], now: datetime) -> dict[UUID, Standing]:
+    """What the last 24 hours say of each of these checks, in two queries; those without results are left out."""
+    recent = SyntheticCheckResult.objects.order_by().filter(
+        synthetic_check__in=check_ids, check_timestamp__gt=now - DAY, check_timestamp__lte=now
+    )
+    counted = recent.values("synthetic_check").annotate(
+        total=Count("pk"), good=Count("pk", filter=IS_GOOD), mean=Avg("response_time_ms"), last=Max("check_timestamp")
+    )
+    own = recent.filter(synthetic_check=OuterRef("synthetic_check"))
+    last_good = own.filter(IS_GOOD).order_by("-check_timestamp").values("check_timestamp")[:1]
+    failing = recent.annotate(last_good=Subquery(last_good)).exclude(check_timestamp__lte=Subquery(last_good))
+    in_a_row = dict(failing.values_list("synthetic_check").annotate(number=Count("pk")))
+    return {
+        row["synthetic_check"]: Standing(
+            row["total"], row["good"], row["mean"], row["last"], in_a_row.get(row["synthetic_check"], 0)
+        )
+        for row in counted
+    }
+
+
+def summary_of(rows: QuerySet[SyntheticCheck], now: datetime) -> dict[str, Any]:
+    """The specification's check_summary over all of `rows`; each check weighs the same."""
+    thresholds = dict(rows.order_by().values_list("pk", "failure_threshold"))
+    known = of_checks(list(thresholds), now)
+    statuses = [one.status(thresholds[pk]) for pk, one in known.items()]
+    uptimes = [100 * one.good / one.total for one in known.values()]
+    times = [one.mean_ms for one in known.values() if one.mean_ms is not None]
+    return {
+        "total_checks": len(thresholds),
+        "healthy_checks": statuses.count("up"),
+        "failing_checks": statuses.count("down"),
+        "overall_uptime": round(sum(uptimes) / len(uptimes), 3) if uptimes else None,
+        "avg_response_time": round(sum(times) / len(times), 1) if times else None,
+    }
+
+
+def target_of(check: SyntheticCheck) -> str:
+    if check.target_url:
+        return check.target_url
+    return f"{check.target_host}:{check.target_port}" if check.target_port else check.target_host or ""
+
+
+def results_of(check: SyntheticCheck) -> QuerySet[SyntheticCheckResult]:
+    return SyntheticCheckResult.objects.filter(synthetic_check=check).order_by("-check_timestamp")
+
+
+def current_of(check: SyntheticCheck, now: datetime) -> dict[str, Any]:
+    """The specification's current_status: the last result, and since when it is so."""
+    rows = results_of(check).filter(check_timestamp__lte=now)
+    last, good = rows.first(), rows.filter(IS_GOOD).first()
+    bad = rows.exclude(IS_GOOD)
+    failures = bad.filter(check_timestamp__gt=good.check_timestamp).count() if good else bad.count()
+    last_bad = bad.first()
+    standing = Standing(last_check=last.check_timestamp if last else None, failures_in_a_row=failures)
+    return {
+        "status": standing.status(check.failure_threshold),
+        "response_time_ms": last.response_time_ms if last else None,
+        "status_code": last.status_code if last else None,
+        "last_success": stamp(good.check_timestamp if good else None),
+        "last_failure": stamp(last_bad.check_timestamp if last_bad else None),
+        "consecutive_failures": failures,
+    }
+
+
+def within(check: SyntheticCheck, span: Span) -> QuerySet[SyntheticCheckResult]:
+    return results_of(check).filter(check_timestamp__gt=span.start, check_timestamp__lte=span.end)
+
+
+def performance_of(check: SyntheticCheck, span: Span) -> dict[str, Any]:
+    rows = list(within(check, span).order_by().values_list("status", "response_time_ms"))
+    good = sum(status == ResultStatus.SUCCESS for status, _ in rows)
+    timeouts = sum(status == ResultStatus.TIMEOUT for status, _ in rows)
+    times = np.array([time for _, time in rows if time is not None], dtype=np.float64)
+    return {
+        "uptime_percentage": percent(good, len(rows)),
+        "avg_response_time_ms": rounded(times.mean() if len(times) else None),
+        "p95_response_time_ms": rounded(np.percentile(times, 95) if len(times) else None),
+        "total_checks": len(rows),
+        "failed_checks": len(rows) - good,
+        "timeout_rate": percent(timeouts, len(rows)),
+    }
+
+
+def history_of(check: SyntheticCheck, span: Span) -> list[dict[str, Any]]:
+    """The last results of the span, oldest first."""
+    columns = ("check_timestamp", "status", "response_time_ms", "status_code", "location", "error_message")
+    rows = list(within(check, span).values(*columns)[:HISTORY])
+    return [{"timestamp": stamp(row.pop("check_timestamp")), **row} for row in reversed(rows)]
+
+
+def availability_of(check: SyntheticCheck, span: Span) -> list[dict[str, Any]]:
+    counted = (
+        within(check, span)
+        .order_by("location")
+        .values("location")
+        .annotate(total=Count("pk"), good=Count("pk", filter=IS_GOOD), mean=Avg("response_time_ms"))
+    )
+    return [
+        {
+            "location": row["location"] or "unknown",
+            "uptime_percentage": percent(row["good"], row["total"]),
+            "avg_response_time_ms": rounded(row["mean"]),
+        }
+        for row in counted
+    ]
