@@ -46,6 +46,8 @@ class Redis:
             "appendonly": "no",
         }
         options |= {"maxmemory": "256mb", "maxmemory-policy": "noeviction", "daemonize": "no"}
+        # A title of its own would be written over the environment, by which the supervisor knows its processes.
+        options |= {"set-proc-title": "no"}
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         with self.log.open("ab") as log:
             process = subprocess.Popen(
