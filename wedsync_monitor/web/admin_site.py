@@ -25,10 +25,9 @@ class PolicyAdminSite(admin.AdminSite):
         return bool(policy.roles_of(request.user))
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Every admin class goes through the policy, also those that other packages bring."""
-        chosen = admin_class or admin.ModelAdmin
-        if not issubclass(chosen, PolicyAdminMixin):
-            chosen = type(f"Policy{chosen.__name__}", (PolicyAdminMixin, chosen), {})
+        """Every admin class goes through the policy, also those that packages bring."""
+        chosen = _held_to_policy(admin_class or admin.ModelAdmin)
+        chosen.inlines = [_held_to_policy(inline) for inline in chosen.inlines]
         super().register(model_or_iterable, chosen, **options)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -109,3 +108,10 @@ class OwnedModelAdmin(PolicyModelAdmin):
         if not change:
             obj.created_by = request.user
         super().save_model(request, obj, form, change)
+
+
+def _held_to_policy(page: type[Any]) -> type[Any]:
+    """An admin class or inline that asks the policy, also one that a package brings."""
+    if issubclass(page, PolicyAdminMixin):
+        return page
+    return type(f"Policy{page.__name__}", (PolicyAdminMixin, page), {})

@@ -1,0 +1,151 @@
+"""Every URL × role × verb: nobody gets past the policy, and everybody gets as far as it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import AnonymousUser
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from rest_framework.test import APIClient
+
+from wedsync_monitor import policy
+from wedsync_monitor.policy import Role, Verb
+from wedsync_monitor.web.admin_site import PolicyAdminMixin
+from wedsync_monitor.web.permissions import verb_of
+
+# Open to everybody, or (home) only a redirection: each has its reason.
+OPEN = {
+    "home", "monitoring",  # send on to the first tab that the person may open
+    "login", "logout",
+    "healthz", "readyz", "own-metrics",  # asked by programs that hold no key; say nothing of what is monitored
+    "schema", "docs",  # the same for everybody
+}  # fmt: skip
+# What holds an agent key or an enrolment token, and no person (tests.assets.test_agents_api, …metrics.test_endpoint).
+FOR_AGENTS = {"metrics", "enrol", "heartbeat", "agent-configuration", "rotate-key", "offer"}
+REST, CONSOLE = "/api/monitoring/", "/admin/monitoring/"
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+ROLES: tuple[Role | None, ...] = (*Role, None)
+
+
+def patterns(resolver: URLResolver, prefix: str = "/") -> Iterator[tuple[str, URLPattern]]:
+    """Every route but those of Django's admin, which has its own door."""
+    for entry in resolver.url_patterns:
+        route = prefix + str(entry.pattern).lstrip("^")
+        if isinstance(entry, URLPattern):
+            yield route, entry
+        elif entry.namespace != "admin":
+            yield from patterns(entry, route)
+
+
+def view_of(pattern: URLPattern) -> Any:
+    """The class or function that says what policy it obeys."""
+    return getattr(pattern.callback, "cls", None) or getattr(pattern.callback, "view_class", None) or pattern.callback
+
+
+def methods_of(view: Any) -> list[str]:
+    """The methods that a view answers; none where it names no policy."""
+    if not hasattr(view, "policy_resource"):
+        return []
+    if isinstance(view, type):
+        allowed = [name.upper() for name in view.http_method_names if hasattr(view, name)]  # type: ignore[attr-defined]
+        return [method for method in METHODS if method in allowed]
+    return list(view.policy_verbs)
+
+
+OURS = list(patterns(get_resolver()))
+GUARDED = [(route, one) for route, one in OURS if one.name not in OPEN | FOR_AGENTS]
+FOR_AGENTS_ONLY = sorted(route for route, one in OURS if one.name in FOR_AGENTS - {"enrol", "metrics"})
+WALK = [
+    pytest.param(route, view_of(one), method, id=f"{method} {route}")
+    for route, one in GUARDED
+    for method in methods_of(view_of(one))
+]
+
+
+def address(route: str) -> str:
+    return re.sub(r"<uuid:\w+>", lambda _: str(uuid4()), route)
+
+
+def test_every_route_names_the_resource_that_it_obeys():
+    bypassing = [route for route, one in GUARDED if not hasattr(view_of(one), "policy_resource")]
+    assert bypassing == []
+    unknown = [route for route, one in GUARDED if view_of(one).policy_resource not in policy.declared()]
+    assert unknown == []
+
+
+def test_every_exception_is_a_route_that_exists():
+    assert {one.name for _, one in OURS} >= OPEN | FOR_AGENTS
+
+
+@pytest.mark.parametrize(("route", "view", "method"), WALK)
+def test_a_role_gets_as_far_as_the_policy_says(person, route, view, method):
+    verb = verb_of(view, method)
+    assert verb is not None
+    for role in ROLES:
+        someone = person(*([role] if role else []))
+        client = APIClient() if route.startswith(REST) else Client()
+        client.force_login(someone)
+        answer = client.generic(method, address(route), "{}", content_type="application/json")
+        if policy.may(someone, verb, view.policy_resource):
+            assert answer.status_code not in (401, 403, 500), role
+        else:
+            assert answer.status_code == 403, role
+
+
+@pytest.mark.parametrize("route", sorted({route for route, _ in GUARDED}))
+def test_whoever_is_not_signed_in_gets_nothing(db, route):
+    answer = Client().get(address(route))
+    if route.startswith(REST):
+        assert answer.status_code == 401
+    elif answer.status_code != 405:
+        assert answer.status_code == 302
+        assert answer["Location"].startswith("/login?next=")
+
+
+@pytest.mark.parametrize("route", FOR_AGENTS_ONLY)
+def test_no_person_passes_for_an_agent(person, route):
+    for role in ROLES:
+        client = APIClient()
+        client.force_login(person(*([role] if role else [])))
+        for method in ("GET", "POST"):
+            assert client.generic(method, route, "{}", content_type="application/json").status_code in (401, 403, 405)
+
+
+def test_every_model_of_the_admin_belongs_to_a_resource():
+    for model, page in admin.site._registry.items():
+        assert isinstance(page, PolicyAdminMixin), model
+        assert policy.resource_of(model) is not None, model
+        for inline in page.inlines:
+            assert issubclass(inline, PolicyAdminMixin), inline
+            assert policy.resource_of(inline.model) is not None, inline
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_admin_opens_what_the_policy_says(person, role):
+    someone = person(*([role] if role else []))
+    client = Client()
+    client.force_login(someone)
+    for model in admin.site._registry:
+        resource = policy.resource_of(model)
+        assert resource is not None
+        page = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        listed = client.get(page)
+        if role is None:
+            assert (listed.status_code, listed["Location"].split("?")[0]) == (302, "/admin/login/")
+            continue
+        may_look = policy.may(someone, Verb.READ, resource)
+        assert listed.status_code == (200 if may_look else 403), page
+        if not policy.may(someone, Verb.CREATE, resource):
+            assert client.get(f"{page}add/").status_code == 403, page
+            assert client.post(f"{page}add/", {}).status_code == 403, page
+
+
+@pytest.mark.parametrize("verb", list(Verb))
+def test_a_stranger_may_nothing(verb):
+    assert not any(policy.may(AnonymousUser(), verb, resource) for resource in policy.declared())
