@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from uuid import UUID
 
 import msgspec
@@ -27,6 +28,7 @@ class SeriesKey:
     collection_method: str = "agent"
     agent_id: UUID | None = None
 
+    @cached_property
     def fingerprint(self) -> bytes:
         """16 bytes (BLAKE2b) of the canonical form, in which labels are sorted by name."""
         canonical = msgspec.msgpack.encode(

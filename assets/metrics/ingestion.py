@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import compress
 from uuid import UUID
 
 import numpy as np
 import psycopg
 from django.conf import settings
 
-from assets.metrics import layouts
+from assets.metrics import grouping, layouts
 from assets.metrics.committing import Unavailable, committer, lookup_connection
 from assets.metrics.frames import Frames
 from assets.metrics.identity import SeriesKey
@@ -88,33 +89,38 @@ def store_samples(samples: Sequence[Sample], now: datetime) -> Outcome:
 def _lay_out_samples(
     samples: Sequence[Sample], sender: Sender, bounds: _Bounds, find_assets: AssetFinder, outcome: Outcome
 ) -> list[Frames]:
-    named = {sample.asset for sample in samples if sample.asset is not None}
-    assets = find_assets(named) if named else {}
-    instants: dict[tuple[UUID, int], dict[Place, tuple[SeriesKey, Sample]]] = defaultdict(dict)
+    timely: list[Sample] = []
     for sample in samples:
-        asset_id, refusal = _whose(sample, sender, assets)
-        if asset_id is None or refusal:
-            outcome.refusals.append(refusal or Refusal(sample.index, "asset_id", "name the asset"))
-        elif problem := bounds.problem(sample.timestamp_ms):
+        if problem := bounds.problem(sample.timestamp_ms):
             outcome.refusals.append(Refusal(sample.index, "collection_timestamp", problem))
         else:
-            key = _with_agent(sample.key, sender)
-            instants[asset_id, sample.timestamp_ms][Place(asset_id, key.fingerprint())] = (key, sample)
-    return _frames_of_instants(instants) if instants else []
+            timely.append(sample)
+    if not timely:
+        return []
+    # Most samples of a request share few series: whatever depends on the series alone is done once for each.
+    numbers: dict[tuple[str | None, bytes], int] = {}
+    origin = [numbers.setdefault((one.asset, one.key.fingerprint), len(numbers)) for one in timely]
+    named = {sample.asset for sample in timely if sample.asset is not None}
+    assets = find_assets(named) if named else {}
+    distinct = dict(zip(origin, timely, strict=True))
+    found = [_series_of(distinct[number], sender, assets) for number in range(len(numbers))]
+    return _frames_of_samples(timely, origin, found, outcome)
 
 
-def _whose(sample: Sample, sender: Sender, assets: dict[str, UUID]) -> tuple[UUID | None, Refusal | None]:
+_Series = tuple[Place, SeriesKey, float]
+
+
+def _series_of(sample: Sample, sender: Sender, assets: dict[str, UUID]) -> _Series | str:
+    """The series that a sample belongs to, with its quality; or why the sender may not write it."""
     asset_id = sender.own_asset if sample.asset is None else assets.get(sample.asset)
     if asset_id is None:
-        said = (
-            "name the asset by its id or name"
-            if sample.asset is None
-            else f"no asset has the id or name {sample.asset!r}"
-        )
-        return None, Refusal(sample.index, "asset_id", said)
+        if sample.asset is None:
+            return "name the asset by its id or name"
+        return f"no asset has the id or name {sample.asset!r}"
     if sender.own_asset is not None and asset_id != sender.own_asset:
-        return None, Refusal(sample.index, "asset_id", "an agent key writes its own asset's metrics only")
-    return asset_id, None
+        return "an agent key writes its own asset's metrics only"
+    key = _with_agent(sample.key, sender)
+    return Place(asset_id, key.fingerprint), key, sample.quality
 
 
 def _with_agent(key: SeriesKey, sender: Sender) -> SeriesKey:
@@ -125,35 +131,42 @@ def _with_agent(key: SeriesKey, sender: Sender) -> SeriesKey:
     )
 
 
-def _frames_of_instants(
-    instants: dict[tuple[UUID, int], dict[Place, tuple[SeriesKey, Sample]]],
+def _frames_of_samples(
+    samples: list[Sample], origin: list[int], found: list[_Series | str], outcome: Outcome
 ) -> list[Frames]:
+    """The frames of `samples`, each of which is of the series `found[origin]`; those without one are refused."""
     connection = lookup_connection()
-    wanted = {place: key for row in instants.values() for place, (key, _) in row.items()}
-    quality = {place: sample.quality for row in instants.values() for place, (_, sample) in row.items()}
-    ids = layouts.series_ids(connection, wanted, quality)
-    shapes: dict[tuple[UUID, tuple[int, ...]], list[tuple[int, list[float]]]] = defaultdict(list)
-    for (asset_id, timestamp_ms), row in instants.items():
-        cells = sorted((ids[place], sample.value) for place, (_, sample) in row.items() if place in ids)
-        if cells:
-            shape = (asset_id, tuple(series_id for series_id, _ in cells))
-            shapes[shape].append((timestamp_ms, [value for _, value in cells]))
-    return _stack(connection, shapes)
+    series = {number: one for number, one in enumerate(found) if not isinstance(one, str)}
+    wanted = {place: key for place, key, _ in series.values()}
+    ids = layouts.series_ids(connection, wanted, {place: quality for place, _, quality in series.values()})
+    owners: dict[UUID, int] = {}
+    table = np.full((len(found), 2), -1, dtype=np.int64)
+    for number, (place, _, _) in series.items():
+        if place in ids:
+            table[number] = owners.setdefault(place.asset_id, len(owners)), ids[place]
+    kept = (table[origin, 0] >= 0).tolist()
+    for sample, number in compress(zip(samples, origin, strict=True), map(operator.not_, kept)):
+        reason = found[number]
+        outcome.refusals.append(
+            Refusal(sample.index, "asset_id", reason if isinstance(reason, str) else "the asset was deleted")
+        )
+    rows = table[list(compress(origin, kept))]
+    timestamps = np.array([sample.timestamp_ms for sample in compress(samples, kept)], dtype=np.int64)
+    values = np.array([sample.value for sample in compress(samples, kept)], dtype=np.float64)
+    return _stack(connection, list(owners), grouping.group(rows[:, 0], rows[:, 1], timestamps, values))
 
 
 def _stack(
-    connection: psycopg.Connection[object],
-    shapes: dict[tuple[UUID, tuple[int, ...]], list[tuple[int, list[float]]]],
+    connection: psycopg.Connection[object], assets: list[UUID], grouped: list[grouping.Instants]
 ) -> list[Frames]:
-    found = layouts.layout_ids(connection, list(shapes))
+    found = layouts.layout_ids(connection, [(assets[one.asset], one.series) for one in grouped])
     frames = []
-    for shape, rows in shapes.items():
-        timestamps = np.array([timestamp for timestamp, _ in rows], dtype=np.int64)
-        values = np.array([cells for _, cells in rows], dtype=np.float64)
-        if shape in found:
-            frames.append(Frames(shape[0], found[shape], timestamps, values))
+    for one in grouped:
+        asset_id = assets[one.asset]
+        if (asset_id, one.series) in found:
+            frames.append(Frames(asset_id, found[asset_id, one.series], one.timestamps, one.values))
         else:
-            frames += _single_series(connection, shape[0], shape[1], timestamps, values)
+            frames += _single_series(connection, asset_id, one.series, one.timestamps, one.values)
     return frames
 
 
@@ -195,7 +208,11 @@ def _frames_of_columns(batch: Columns, sender: Sender, bounds: _Bounds, outcome:
         outcome.refusals.append(Refusal(batch.index, "timestamps", bounds.problem(int(timestamp)) or ""))
     if not kept.any():
         return []
-    keys = {Place(asset_id, key.fingerprint()): key for key in (_with_agent(key, sender) for key in batch.series)}
+    timestamps, values = batch.timestamps[kept], batch.values[kept]
+    arrangement = Place(asset_id, (sender.agent_id.bytes if sender.agent_id else b"") + batch.identity)
+    if layout_id := layouts.remembered(arrangement):
+        return [Frames(asset_id, layout_id, timestamps, values)]
+    keys = {Place(asset_id, key.fingerprint): key for key in (_with_agent(key, sender) for key in batch.series)}
     connection = lookup_connection()
     ids = layouts.series_ids(connection, keys)
     if len(ids) < len(keys):
@@ -203,7 +220,7 @@ def _frames_of_columns(batch: Columns, sender: Sender, bounds: _Bounds, outcome:
         return []
     shape = tuple(ids[place] for place in keys)
     found = layouts.layout_ids(connection, [(asset_id, shape)])
-    timestamps, values = batch.timestamps[kept], batch.values[kept]
-    if (asset_id, shape) in found:
-        return [Frames(asset_id, found[asset_id, shape], timestamps, values)]
-    return _single_series(connection, asset_id, shape, timestamps, values)
+    if (asset_id, shape) not in found:
+        return _single_series(connection, asset_id, shape, timestamps, values)
+    layouts.remember(arrangement, found[asset_id, shape])
+    return [Frames(asset_id, found[asset_id, shape], timestamps, values)]

@@ -54,13 +54,22 @@ class Memory:
             self._entries.clear()
 
 
-_series, _layouts = Memory(), Memory()
+_series, _layouts, _arrangements = Memory(), Memory(), Memory(20_000)
 
 
 def forget() -> None:
     """Drop what this process remembers, after the tables were emptied."""
-    _series.clear()
-    _layouts.clear()
+    for memory in (_series, _layouts, _arrangements):
+        memory.clear()
+
+
+def remembered(arrangement: Place) -> int | None:
+    """The layout of what an agent has sent before in just this form."""
+    return _arrangements.find([arrangement]).get(arrangement)
+
+
+def remember(arrangement: Place, layout_id: int) -> None:
+    _arrangements.keep({arrangement: layout_id})
 
 
 def series_ids(

@@ -9,7 +9,7 @@ import io
 import json
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -43,7 +43,7 @@ class Refusal:
     reason: str
 
 
-class JsonSample(msgspec.Struct, forbid_unknown_fields=True):
+class JsonSample(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """One sample with the specification's field names. `asset_id` may also be an asset's name."""
 
     metric_name: str
@@ -59,6 +59,10 @@ class JsonSample(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Many(msgspec.Struct, forbid_unknown_fields=True):
+    metrics: list[JsonSample]
+
+
+class _Mixed(msgspec.Struct, forbid_unknown_fields=True):
     metrics: list[msgspec.Raw]
 
 
@@ -81,10 +85,10 @@ class Columns:
     timestamps: NDArray[np.int64]
     values: NDArray[np.float64]
     index: int
+    identity: bytes  # the series as they were sent
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True, gc=False):
     """One sample; `asset` is an id or name, None for the sender's own."""
 
     asset: str | None
@@ -146,10 +150,24 @@ def _unzstd(body: bytes, limit: int) -> bytes:
 
 _one = msgspec.json.Decoder(JsonSample)
 _many = msgspec.json.Decoder(_Many)
+_mixed = msgspec.json.Decoder(_Mixed)
 
 
 def decode_json(body: bytes, now_ms: int) -> Decoded:
     """One sample, or {"metrics": [samples]}. Raises Malformed where the body is neither."""
+    try:
+        given = _many.decode(body).metrics if b'"metrics"' in body else [_one.decode(body)]
+    except (msgspec.DecodeError, RecursionError):
+        return _decode_one_by_one(body, now_ms)
+    _refuse_too_many(given)
+    decoded = Decoded()
+    for index, sample in enumerate(given):
+        _add(decoded, sample, index, now_ms)
+    return decoded
+
+
+def _decode_one_by_one(body: bytes, now_ms: int) -> Decoded:
+    """The same for a body with a fault somewhere, so that the fault costs one sample and not all."""
     try:
         whole = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError as error:
@@ -159,10 +177,10 @@ def decode_json(body: bytes, now_ms: int) -> Decoded:
     if "metrics" not in whole:
         return _collect([partial(_one.decode, body)], now_ms)
     try:
-        many = _many.decode(body)
+        mixed = _mixed.decode(body)
     except msgspec.ValidationError as error:
         raise Malformed(f'{error}; send {{"metrics": [samples]}} and nothing beside it') from error
-    return _collect([partial(_one.decode, raw) for raw in many.metrics], now_ms)
+    return _collect([partial(_one.decode, raw) for raw in mixed.metrics], now_ms)
 
 
 def _decode_lenient(body: bytes, now_ms: int, error: Exception) -> Decoded:
@@ -179,33 +197,58 @@ def _decode_lenient(body: bytes, now_ms: int, error: Exception) -> Decoded:
     return _collect([partial(msgspec.convert, item, JsonSample) for item in items], now_ms)
 
 
-def _collect(readers: list[Callable[[], JsonSample]], now_ms: int) -> Decoded:
-    if len(readers) > MAX_SAMPLES_PER_REQUEST:
+def _refuse_too_many(samples: Sized) -> None:
+    if len(samples) > MAX_SAMPLES_PER_REQUEST:
         raise TooLarge(f"send at most {MAX_SAMPLES_PER_REQUEST} samples in one request")
+
+
+def _collect(readers: list[Callable[[], JsonSample]], now_ms: int) -> Decoded:
+    _refuse_too_many(readers)
     decoded = Decoded()
     for index, read in enumerate(readers):
         try:
-            sample = _as_sample(read(), index, now_ms)
+            _add(decoded, read(), index, now_ms)
         except msgspec.ValidationError as error:
             reason, _, path = str(error).partition(" - at `$.")
             decoded.refusals.append(Refusal(index, path.rstrip("`"), reason))
         except RecursionError:
             decoded.refusals.append(Refusal(index, "", "this is nested too deeply"))
-        else:
-            (decoded.samples if isinstance(sample, Sample) else decoded.refusals).append(sample)  # type: ignore[arg-type]
     return decoded
 
 
+def _add(decoded: Decoded, given: JsonSample, index: int, now_ms: int) -> None:
+    sample = _as_sample(given, index, now_ms)
+    (decoded.samples if isinstance(sample, Sample) else decoded.refusals).append(sample)  # type: ignore[arg-type]
+
+
+_keys: dict[tuple[str, str, str | None, str, tuple[tuple[str, str], ...]], SeriesKey] = {}
+
+
+def _key_of(given: JsonSample) -> SeriesKey | tuple[str, str]:
+    """The series that a sample names, checked and hashed once; (field, what to send instead) where it cannot be one."""
+    labels = tuple(given.metric_labels.items())
+    named = (given.metric_name, given.metric_type, given.metric_unit, given.collection_method, labels)
+    key = _keys.get(named)
+    if key is None:
+        key = SeriesKey(
+            given.metric_name,
+            given.metric_type,
+            given.metric_unit or "",
+            given.metric_labels,
+            given.collection_method,
+        )
+        if problem := key.problem():
+            return problem
+        if len(_keys) >= 100_000:
+            _keys.clear()
+        _keys[named] = key
+    return key
+
+
 def _as_sample(given: JsonSample, index: int, now_ms: int) -> Sample | Refusal:
-    key = SeriesKey(
-        given.metric_name,
-        given.metric_type,
-        given.metric_unit or "",
-        given.metric_labels,
-        given.collection_method,
-    )
-    if problem := key.problem():
-        return Refusal(index, *problem)
+    key = _key_of(given)
+    if isinstance(key, tuple):
+        return Refusal(index, *key)
     if not math.isfinite(given.metric_value):
         return Refusal(index, "metric_value", "send a finite number, and no sample where there is no value")
     if not 0 <= given.data_quality_score <= 1:
@@ -247,12 +290,13 @@ def decode_columnar(body: bytes) -> Decoded:
 
 
 def _as_columns(batch: _ColumnarBatch, index: int) -> Columns:
-    series = remembered_series(bytes(batch.series))
+    identity = bytes(batch.series)
+    series = remembered_series(identity)
     if not series or len(batch.timestamps) % 8 or len(batch.values) != len(batch.timestamps) * len(series):
         raise Malformed("timestamps must be m int64 and values m × n float64 for n series, little-endian")
     timestamps = np.frombuffer(batch.timestamps, dtype="<i8")
     values = np.frombuffer(batch.values, dtype="<f8").reshape(len(timestamps), len(series))
-    return Columns(series, timestamps, values, index)
+    return Columns(series, timestamps, values, index, identity)
 
 
 _known: dict[bytes, tuple[SeriesKey, ...]] = {}
@@ -280,6 +324,6 @@ def _decode_series(raw: bytes) -> tuple[SeriesKey, ...]:
     for position, key in enumerate(series):
         if problem := key.problem():
             raise Malformed(f"series[{position}].{problem[0]}: {problem[1]}")
-    if len({key.fingerprint() for key in series}) != len(series):
+    if len({key.fingerprint for key in series}) != len(series):
         raise Malformed("a series stands twice in one batch")
     return series

@@ -283,6 +283,17 @@ def test_the_queries_of_an_evaluation_do_not_grow_with_rules_or_assets(asset, ru
     assert count() <= few
 
 
+def test_the_specifications_hundred_rules_are_evaluated_within_five_seconds(asset, rule, measured, now):
+    measured(asset("web-01"), 250, now, "response_time_ms")
+    condition = {"metric_name": "response_time_ms", "operator": "gt", "threshold": 1000, "aggregation": "avg",
+                 "time_window": 300}  # fmt: skip
+    for number in range(100):
+        rule(f"test-rule-{number}", metric_conditions=[condition], severity="medium", evaluation_frequency=60)
+    report = evaluate(now)
+    assert (report.rules, report.series) == (100, 100)
+    assert report.seconds < 5
+
+
 def test_acknowledging_and_resolving_by_a_person_is_told_to_systems(asset, rule, measured, now, person):
     sre = person(Role.SRE)
     measured(asset(), 99, now)
