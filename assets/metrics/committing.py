@@ -161,17 +161,25 @@ def conninfo() -> dict[str, Any]:
     return {name: parameters[name] for name in wanted if name in parameters}
 
 
-_committers: dict[tuple[int, str], Committer] = {}
+_Place = tuple[int, str, str, str]
+_committers: dict[_Place, Committer] = {}
 _lock = threading.Lock()
 
 
+def _place() -> _Place:
+    """This process and its database; a forked child has a place of its own."""
+    from django.db import connection
+
+    named = connection.settings_dict
+    return os.getpid(), str(named["HOST"]), str(named["PORT"]), str(named["NAME"])
+
+
 def committer() -> Committer:
-    """This process's committer; a forked child makes its own."""
-    parameters = conninfo()
-    place = (os.getpid(), repr(sorted(parameters.items())))
+    """This process's committer."""
+    place = _place()
     with _lock:
         if place not in _committers:
-            _committers[place] = Committer(parameters)
+            _committers[place] = Committer(conninfo())
         return _committers[place]
 
 
@@ -180,11 +188,10 @@ _local = threading.local()
 
 def lookup_connection() -> psycopg.Connection[Any]:
     """This thread's autocommit connection for series and layouts. Raises Unavailable."""
-    parameters = conninfo()
-    place = (os.getpid(), repr(sorted(parameters.items())))
+    place = _place()
     if getattr(_local, "place", None) != place or _local.connection.closed or _local.connection.broken:
         try:
-            _local.connection, _local.place = connect(parameters), place
+            _local.connection, _local.place = connect(conninfo()), place
         except psycopg.OperationalError as error:
             raise Unavailable(str(error)) from error
     connection: psycopg.Connection[Any] = _local.connection

@@ -8,9 +8,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from uuid import UUID
 
+import msgspec
 import psycopg
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from assets import authentication
@@ -92,7 +93,8 @@ def _answer(outcome: ingestion.Outcome) -> HttpResponse:
     if not outcome.accepted and rejected:
         errors = [{**one, "detail": one["reason"]} for one in rejected]
         return problem_json(400, f"No sample was taken: {rejected[0]['field']}: {rejected[0]['reason']}", errors)
-    return JsonResponse({"success": True, "accepted": outcome.accepted, "rejected": rejected})
+    said = {"success": True, "accepted": outcome.accepted, "rejected": rejected}
+    return HttpResponse(msgspec.json.encode(said), content_type="application/json")
 
 
 def find_assets(names: Iterable[str]) -> dict[str, UUID]:
