@@ -145,7 +145,7 @@ class StrictSerializer(serializers.ModelSerializer[Any]):
         if isinstance(model_field, StructuredField):
             kept = {name: value for name, value in options.items() if name not in ("encoder", "decoder")}
             return StructureField, kept | {"structure": model_field.structure}
-        if isinstance(model_field, TextField) and _is_in_a_key(model_field):
+        if issubclass(kind, serializers.CharField) and _is_in_a_key(model_field):
             options.setdefault("max_length", MAX_NAME_LENGTH)
         return kind, options
 
