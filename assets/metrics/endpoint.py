@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from assets import authentication
-from assets.metrics import ingestion, wire
+from assets.metrics import ingestion, openapi, wire
 from assets.metrics.committing import Revoked, Unavailable
 from assets.models import InfrastructureAsset
 from wedsync_monitor.policy import Verb
@@ -50,6 +50,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 metrics.policy_resource, metrics.policy_verbs = "metrics", {"POST": Verb.SEND}  # type: ignore[attr-defined]
+metrics.openapi = openapi.OPERATIONS  # type: ignore[attr-defined]
 
 
 def _decode(request: HttpRequest, now: datetime) -> wire.Decoded:
