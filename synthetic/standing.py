@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-from django.db.models import Avg, Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Avg, Count, F, Max, OuterRef, Q, QuerySet, Subquery
 
 from assets.spans import Span
 from synthetic.models import ResultStatus, SyntheticCheck, SyntheticCheckResult
@@ -75,7 +75,10 @@ def of_checks(check_ids: list[UUID] | QuerySet[SyntheticCheck], now: datetime) -
     )
     own = recent.filter(synthetic_check=OuterRef("synthetic_check"))
     last_good = own.filter(IS_GOOD).order_by("-check_timestamp").values("check_timestamp")[:1]
-    failing = recent.annotate(last_good=Subquery(last_good)).exclude(check_timestamp__lte=Subquery(last_good))
+    # A check that never succeeded has no last success to be later than.
+    failing = recent.annotate(last_good=Subquery(last_good)).filter(
+        Q(last_good=None) | Q(check_timestamp__gt=F("last_good"))
+    )
     in_a_row = dict(failing.values_list("synthetic_check").annotate(number=Count("pk")))
     return {
         row["synthetic_check"]: Standing(

@@ -80,8 +80,10 @@ def database(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def person(database: None) -> Callable[..., User]:
+def person(database: None, settings: Any) -> Callable[..., User]:
     """Make a person with roles: `person(Role.SRE)`; without arguments, one who has none."""
+    # The real hash is slow on purpose, half a second for each person.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     counter = iter(range(1000))
 
     # Without a password nobody signs in by the form; hashing one takes most of a test's time.

@@ -213,7 +213,8 @@ class Search(APIView):
         parameters=[OpenApiParameter("q", str, required=True, description="At least two characters.")],
         responses={
             200: inline_serializer(
-                "Found", {"query": serializers.CharField()} | {kind: FoundSerializer(many=True) for kind in SEARCHED}
+                "SearchResults",
+                {"query": serializers.CharField()} | {kind: FoundSerializer(many=True) for kind in SEARCHED},
             )
         },
     )

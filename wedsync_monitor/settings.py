@@ -157,6 +157,20 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
+    # The declared structures are JSON Schema 2020-12, which OpenAPI has from 3.1 on.
+    "OAS_VERSION": "3.1.0",
+    "ENUM_NAME_OVERRIDES": {
+        "AlertStatusEnum": "alerts.models.AlertStatus",
+        "DeliveryStatusEnum": "alerts.models.DeliveryStatus",
+        "WindowStatusEnum": "alerts.models.WindowStatus",
+        "ExecutionStatusEnum": "remediation.models.ExecutionStatus",
+        # Of impacts and of risks.
+        "LevelEnum": "alerts.models.ImpactLevel",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "wedsync_monitor.web.schema.add_plain_views",
+    ],
     # Its scripts come from this server; the page asks no other host for anything.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "/static/img/logo.svg",

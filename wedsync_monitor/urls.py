@@ -24,6 +24,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/monitoring/", include("assets.urls")),
     path("api/monitoring/", include("alerts.urls")),
     path("api/monitoring/", include("synthetic.urls")),
+    path("api/monitoring/", include("capacity.urls")),
     path("api/monitoring/", include("remediation.urls")),
     path("api/monitoring/dashboards", api.Dashboards.as_view(), name="api-dashboards"),
     path("api/monitoring/dashboards/<uuid:pk>", api.Dashboard.as_view(), name="api-dashboard"),

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from assets import authentication
-from assets.metrics import ingestion, wire
+from assets.metrics import ingestion, openapi, wire
 from assets.metrics.committing import Revoked, Unavailable
 from assets.models import InfrastructureAsset
 from wedsync_monitor.policy import Verb
@@ -51,6 +51,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 metrics.policy_resource, metrics.policy_verbs = "metrics", {"POST": Verb.SEND}  # type: ignore[attr-defined]
+metrics.openapi = openapi.OPERATIONS  # type: ignore[attr-defined]
 
 
 def _decode(request: HttpRequest, now: datetime) -> wire.Decoded:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -36,9 +37,14 @@ def verb_of(view: Any, method: str) -> Verb | None:
 
 
 class PolicyPermission(BasePermission):
-    """DRF's door to the policy. A view without `policy_resource` is closed to everybody."""
+    """DRF's door to the policy. A view without `policy_resource` is closed to everybody.
+
+    A method that is not offered is nobody's: that is a 405, whatever the roles.
+    """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
+        if request.user.is_authenticated and request.method not in view.allowed_methods:
+            raise MethodNotAllowed(request.method or "")
         resource = getattr(view, "policy_resource", None)
         verb = verb_of(view, request.method or "")
         return bool(resource and verb and policy.may(request.user, verb, resource))

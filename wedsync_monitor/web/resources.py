@@ -108,10 +108,11 @@ class Resource(RowsByPolicy, generics.RetrieveUpdateDestroyAPIView):  # type: ig
         return self.partial_update(request, *args, **kwargs)
 
 
-_EXACT: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], type, str], ...] = (
-    (serializers.BooleanField, bool, "send true or false"),
-    (serializers.CharField, str, "send a text"),
-    (serializers.IntegerField, int, "send a whole number"),
+_EXACT: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], tuple[type, ...], str], ...] = (
+    (serializers.BooleanField, (bool,), "send true or false"),
+    (serializers.CharField, (str,), "send a text"),
+    (serializers.IntegerField, (int,), "send a whole number"),
+    (serializers.FloatField, (int, float), "send a number"),
 )
 
 
@@ -121,10 +122,14 @@ def refuse_misfits(serializer: serializers.Serializer[Any], data: dict[str, Any]
     refused = dict.fromkeys(unknown, "not known here; leave it out")
     for name, value in data.items():
         for field, wanted, advice in _EXACT:
-            if value is not None and isinstance(serializer.fields.get(name), field) and type(value) is not wanted:
+            if value is not None and isinstance(serializer.fields.get(name), field) and type(value) not in wanted:
                 refused[name] = advice
     if refused:
         raise ValidationError(refused)
+
+
+def _is_in_a_key(column: TextField[Any, Any]) -> bool:
+    return column.unique or any(column.name in key.fields for key in column.model._meta.total_unique_constraints)
 
 
 class StrictSerializer(serializers.ModelSerializer[Any]):
@@ -140,7 +145,7 @@ class StrictSerializer(serializers.ModelSerializer[Any]):
         if isinstance(model_field, StructuredField):
             kept = {name: value for name, value in options.items() if name not in ("encoder", "decoder")}
             return StructureField, kept | {"structure": model_field.structure}
-        if isinstance(model_field, TextField) and model_field.unique:
+        if issubclass(kind, serializers.CharField) and _is_in_a_key(model_field):
             options.setdefault("max_length", MAX_NAME_LENGTH)
         return kind, options
 

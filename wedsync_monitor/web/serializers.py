@@ -53,10 +53,20 @@ class StructureFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-
 
     target_class = StructureField
 
-    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
         template = "#/components/schemas/{name}"
         (shown,), parts = msgspec.json.schema_components((self.target.structure,), ref_template=template)
         for name, part in parts.items():
-            component = ResolvedComponent(name, ResolvedComponent.SCHEMA, part, f"structure {name}")  # type: ignore[no-untyped-call]
+            component = ResolvedComponent(name, ResolvedComponent.SCHEMA, typed(part), f"structure {name}")  # type: ignore[no-untyped-call]
             auto_schema.registry.register_on_missing(component)
-        return shown
+        return typed(shown)
+
+
+def typed(part: Any) -> Any:
+    """The same JSON Schema with a type beside every enumeration: they are all of texts, and readers look for it."""
+    if isinstance(part, list):
+        return [typed(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    told = {name: typed(one) for name, one in part.items()}
+    return told | {"type": "string"} if isinstance(told.get("enum"), list) else told
