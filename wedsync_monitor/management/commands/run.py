@@ -39,7 +39,7 @@ class Command(BaseCommand):
         running = Supervisor(services, self._say)
         try:
             self._prepare(options["demo"])
-            services += self._programs()
+            services += self._programs(options["demo"])
             self._say(f"WedSync Monitor: {settings.PUBLIC_URL} (user admin, password in {data_dir / 'admin-password'})")
             running.run()
             self._say("stopping")
@@ -75,7 +75,7 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         first_start.prepare(settings.DATA_DIR, demo=demo)
 
-    def _programs(self) -> list[Service]:
+    def _programs(self, demo: bool) -> list[Service]:
         environment = os.environ | {
             "PORT": str(settings.PORT),
             "WEDSYNC_HOST": settings.HOST,
@@ -89,6 +89,8 @@ class Command(BaseCommand):
         }
         log = settings.DATA_DIR / "log"
         commands = supervisor.procfile_commands(settings.BASE_DIR / "Procfile")
+        if demo:
+            commands["demonstration"] = "python manage.py demonstrate"
         return [
             Service(name, supervisor.command_starter(line, environment, log / f"{name}.log", settings.BASE_DIR))
             for name, line in commands.items()
