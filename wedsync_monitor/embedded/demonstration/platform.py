@@ -69,7 +69,7 @@ Shape = Callable[[Floats, Floats], Floats]
 # name: unit, and its value from the host's load and noise of mean 0 and deviation 1
 _COMPUTE: dict[str, tuple[str, Shape]] = {
     "cpu_usage_percent": ("percent", lambda busy, noise: np.clip(7 + 74 * busy + 2.5 * noise, 1, 86)),
-    "memory_usage_percent": ("percent", lambda busy, noise: np.clip(46 + 27 * busy + noise, 5, 83)),
+    "memory_usage_percent": ("percent", lambda busy, noise: np.clip(46 + 27 * busy + noise, 5, 78)),
     "network_io_mbps": ("mbps", lambda busy, noise: np.clip(4 + 180 * busy + 6 * noise, 0.1, None)),
 }
 _REQUESTS: dict[str, tuple[str, Shape]] = {
@@ -133,7 +133,7 @@ _NOW = (
      "Looking at the slow guest list query."),
     ("demo-rsvp-service", "Bookings fail (demonstration)", "booking_success_percent", 95.1, 40, "open", None, ""),
     ("demo-staging-web", "High CPU usage", "cpu_usage_percent", 96.3, 55, "suppressed", None, ""),
-    ("demo-seating-planner", "Memory creeps up (demonstration)", "memory_usage_percent", 87.5, 20, "pending", None, ""),
+    ("demo-seating-planner", "Memory creeps up (demonstration)", "memory_usage_percent", 83.5, 20, "pending", None, ""),
 )  # fmt: skip
 
 

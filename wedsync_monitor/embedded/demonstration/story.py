@@ -71,7 +71,7 @@ def _make_rules() -> None:
     """Two rules of the demonstration's own, beside those that every installation starts with."""
     chosen = {"tags": dict([MARK.split(":")])}
     success = {"metric_name": "booking_success_percent", "operator": "lt", "threshold": 97, "aggregation": "avg"}
-    memory = {"metric_name": "memory_usage_percent", "operator": "gt", "threshold": 85, "aggregation": "avg"}
+    memory = {"metric_name": "memory_usage_percent", "operator": "gt", "threshold": 80, "aggregation": "avg"}
     AlertRule.objects.get_or_create(
         rule_name="Bookings fail (demonstration)",
         defaults={
