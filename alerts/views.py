@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -115,10 +115,21 @@ def alert_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "events": alert.events.select_related("actor"),
         "deliveries": NotificationDelivery.objects.filter(event__alert=alert).select_related("event"),
         "chart_title": wording.metric_title(metric),
-        "chart_url": f"{chart}?{urlencode({'metric': metric, 'range': '6h'})}" if chart else "",
+        "chart_url": f"{chart}?{urlencode({'metric': metric, **_time_of(alert)})}" if chart else "",
         **_abilities(request),
     }
     return htmx.respond(request, "alerts/alert_detail.html", "alerts/_detail.html", context)
+
+
+def _time_of(alert: AlertInstance) -> dict[str, str]:
+    """The span to draw: the last hours, or those around an alert that is over."""
+    if alert.resolved_at is None:
+        return {"range": "6h"}
+    margin = timedelta(hours=1)
+    return {
+        "from": (alert.first_triggered_at - margin).isoformat(),
+        "to": min(alert.resolved_at + margin, timezone.now()).isoformat(),
+    }
 
 
 def _dialog(

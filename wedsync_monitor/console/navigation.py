@@ -5,7 +5,9 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
+from assets.models import InfrastructureAsset
 from wedsync_monitor import policy
+from wedsync_monitor.embedded.demonstration.platform import MARK, PREFIX
 from wedsync_monitor.policy import Verb
 
 # id, label, icon, URL name, resource that opens it
@@ -36,4 +38,16 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     if person is None or not person.is_authenticated:
         return {"navigation": [], "roles": []}
     roles = sorted(policy.roles_of(person))
-    return {"navigation": tabs_for(person, request.path), "roles": roles, "can_open_admin": bool(roles)}
+    return {
+        "navigation": tabs_for(person, request.path),
+        "roles": roles,
+        "can_open_admin": bool(roles),
+        # Called by the template of a whole page only: a refreshed part does not ask.
+        "holds_demonstration": holds_demonstration,
+    }
+
+
+def holds_demonstration() -> bool:
+    """Whether a demonstration's assets are among the others."""
+    named = InfrastructureAsset.objects.filter(asset_name__startswith=PREFIX, tags__contains=[MARK])
+    return named.order_by().exists()

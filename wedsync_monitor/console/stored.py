@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.urls import reverse
 
 from capacity.models import CapacityForecast
@@ -50,7 +52,13 @@ LISTINGS = {
         "Capacity Planning",
         "Forecasts that are stored",
         "trending-up",
-        {"Asset": "asset", "Metric": "metric_name", "Horizon (days)": "forecast_horizon_days", "Made": "calculated_at"},
+        {
+            "Asset": "asset",
+            "Metric": "metric_name",
+            "Horizon (days)": "forecast_horizon_days",
+            "Samples": "historical_data_points",
+            "Made": "calculated_at",
+        },
         "No forecast is stored.",
         may_add=False,
     ),
@@ -104,6 +112,8 @@ def page_of(listing: Listing) -> Callable[..., HttpResponse]:
 
 def _cell(row: Model, name: str) -> Any:
     value = getattr(row, name)
+    if isinstance(value, datetime):
+        return render_to_string("components/_time.html", {"moment": value})
     return "–" if value is None else "yes" if value is True else "no" if value is False else value
 
 

@@ -7,6 +7,7 @@ found and ended by the next one.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shlex
 import signal
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -69,6 +71,26 @@ def command_starter(command: str, environment: Mapping[str, str], log: Path, fol
             )
 
     return start
+
+
+class AlreadyRunning(Exception):
+    """Another supervisor runs the system of this data folder."""
+
+
+def claim(data_dir: Path) -> IO[bytes]:
+    """Hold the data folder for this supervisor until the answer is closed or the process ends, however it ends.
+
+    Two supervisors of one folder would each end what the other started. Raises AlreadyRunning.
+    """
+    lock = (data_dir / "run.lock").open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise AlreadyRunning(
+            f"a system already runs from {data_dir}; stop it, or choose another folder: WEDSYNC_DATA=… make run"
+        ) from error
+    return lock
 
 
 def end_leftovers(data_dir: Path) -> int:

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -32,14 +33,22 @@ class Command(BaseCommand):
         data_dir = settings.DATA_DIR
         (data_dir / "log").mkdir(parents=True, exist_ok=True)
         os.environ[supervisor.OWNER] = str(data_dir)
-        self._refuse_taken_port()
+        try:
+            lock = supervisor.claim(data_dir)
+        except supervisor.AlreadyRunning as error:
+            raise CommandError(str(error)) from error
+        with lock:
+            self._refuse_taken_port()
+            self._run(data_dir, options["demo"])
+
+    def _run(self, data_dir: Path, demo: bool) -> None:
         if left := supervisor.end_leftovers(data_dir):
             self._say(f"ended {left} processes that an earlier run had left")
         services = self._servers()
         running = Supervisor(services, self._say)
         try:
-            self._prepare(options["demo"])
-            services += self._programs()
+            self._prepare(demo)
+            services += self._programs(demo)
             self._say(f"WedSync Monitor: {settings.PUBLIC_URL} (user admin, password in {data_dir / 'admin-password'})")
             running.run()
             self._say("stopping")
@@ -75,7 +84,7 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         first_start.prepare(settings.DATA_DIR, demo=demo)
 
-    def _programs(self) -> list[Service]:
+    def _programs(self, demo: bool) -> list[Service]:
         environment = os.environ | {
             "PORT": str(settings.PORT),
             "WEDSYNC_HOST": settings.HOST,
@@ -89,6 +98,8 @@ class Command(BaseCommand):
         }
         log = settings.DATA_DIR / "log"
         commands = supervisor.procfile_commands(settings.BASE_DIR / "Procfile")
+        if demo:
+            commands["demonstration"] = "python manage.py demonstrate"
         return [
             Service(name, supervisor.command_starter(line, environment, log / f"{name}.log", settings.BASE_DIR))
             for name, line in commands.items()

@@ -1,0 +1,74 @@
+"""What a new installation starts with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django_celery_beat.models import PeriodicTask
+
+from alerts.models import AlertRule
+from assets.models import AgentKey, InfrastructureAsset
+from wedsync_monitor.embedded import first_start
+from wedsync_monitor.models import User
+from wedsync_monitor.policy import Role, roles_of
+
+pytestmark = pytest.mark.django_db
+
+
+def rows() -> dict[str, int]:
+    return {model._meta.label: model._base_manager.count() for model in apps.get_models() if model._meta.managed}
+
+
+def test_a_new_installation_has_an_administrator_this_machine_rules_and_ticks(tmp_path: Path) -> None:
+    first_start.prepare(tmp_path)
+    admin = User.objects.get(username="admin")
+    assert admin.check_password((tmp_path / "admin-password").read_text().strip())
+    assert roles_of(admin) == {Role.SYSTEM_ADMIN}
+    assert InfrastructureAsset.objects.count() == AgentKey.objects.count() == 1
+    assert AlertRule.objects.filter(rule_name="High CPU usage").exists()
+    assert PeriodicTask.objects.filter(task="alerts.tasks.evaluate_due_rules", enabled=True).exists()
+
+
+def test_secrets_are_for_their_owner_only(tmp_path: Path) -> None:
+    first_start.prepare(tmp_path)
+    for name in ("admin-password", "agent-key"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_second_start_changes_nothing(tmp_path: Path) -> None:
+    first_start.prepare(tmp_path)
+    before, files = rows(), {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    first_start.prepare(tmp_path)
+    assert rows() == before
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
+
+
+def test_a_password_that_was_changed_stays(tmp_path: Path) -> None:
+    first_start.prepare(tmp_path)
+    admin = User.objects.get(username="admin")
+    admin.set_password("of my own choosing")
+    admin.save()
+    first_start.prepare(tmp_path)
+    assert User.objects.get(username="admin").check_password("of my own choosing")
+
+
+def test_a_start_that_died_before_the_administrator_was_made_uses_the_password_it_wrote(tmp_path: Path) -> None:
+    (tmp_path / "admin-password").write_text("written before\n")
+    first_start.prepare(tmp_path)
+    assert User.objects.get(username="admin").check_password("written before")
+
+
+def test_rules_that_a_person_deleted_do_not_come_back_one_by_one(tmp_path: Path) -> None:
+    first_start.prepare(tmp_path)
+    AlertRule.objects.filter(rule_name="Heavy swapping").delete()
+    first_start.prepare(tmp_path)
+    assert not AlertRule.objects.filter(rule_name="Heavy swapping").exists()
+
+
+def test_a_tick_that_a_person_switched_off_stays_off(tmp_path: Path) -> None:
+    first_start.prepare(tmp_path)
+    PeriodicTask.objects.filter(name="watch agents").update(enabled=False)
+    first_start.prepare(tmp_path)
+    assert not PeriodicTask.objects.get(name="watch agents").enabled
