@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 
 from assets.models import InfrastructureAsset
+from wedsync_monitor import schema
 
 _CLASSES = {"Select": "form-select", "CheckboxInput": "form-check-input"}
 
@@ -29,6 +30,7 @@ class AssetForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = InfrastructureAsset
+        formfield_callback = schema.formfield
         fields = [
             "asset_name", "asset_type", "asset_category", "environment", "location", "provider", "parent_asset",
             "is_critical", "is_active",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django import forms
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models.functions import Now
@@ -34,6 +35,18 @@ def choice(choices: type[models.TextChoices], default: Any = None, **options: An
     if default is not None:
         options |= fixed(str(default))
     return models.TextField(choices=choices.choices, **options)
+
+
+def empty_is_null(column: models.Field[Any, Any], field: forms.Field | None) -> forms.Field | None:
+    """`column`'s form `field`, where an empty text means NULL if the column may be NULL."""
+    if column.null and isinstance(field, forms.CharField):
+        field.empty_value = None
+    return field
+
+
+def formfield(column: models.Field[Any, Any], **options: Any) -> forms.Field | None:
+    """How ModelForms make the form field of `column` (their formfield_callback)."""
+    return empty_is_null(column, column.formfield(**options))
 
 
 def one_of(table: str, column: str, choices: type[models.TextChoices]) -> models.CheckConstraint:
