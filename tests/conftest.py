@@ -111,6 +111,19 @@ def asset(database: None) -> Callable[..., Any]:
 
 
 @pytest.fixture
+def signed_in(person: Callable[..., User]) -> Callable[..., Any]:
+    """A browser in which a person with these roles is signed in: `signed_in(Role.SRE).get("/admin/monitoring")`."""
+    from django.test import Client
+
+    def client(*roles: Role, user: User | None = None) -> Client:
+        browser = Client()
+        browser.force_login(user or person(*roles))
+        return browser
+
+    return client
+
+
+@pytest.fixture
 def api(person: Callable[..., User]) -> Callable[..., Any]:
     """A DRF client signed in as a person with these roles: `api(Role.VIEWER).get("/api/monitoring/assets")`."""
     from rest_framework.test import APIClient

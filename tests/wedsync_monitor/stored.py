@@ -22,7 +22,9 @@ from wedsync_monitor.models import ApiToken, AuditEntry, MonitoringDashboard, Us
 NOW = datetime.now(UTC).replace(microsecond=0)
 LATER = NOW + timedelta(days=1)
 SECRET = "a-secret-that-nobody-sees"
-CONDITION = {"metric_name": "cpu_usage_percent", "operator": "gt", "threshold": 80}
+CONDITION = {
+    "metric_name": "cpu_usage_percent", "aggregation": "avg", "operator": "gt", "threshold": 80.0, "time_window": 300
+}  # fmt: skip
 WEBHOOK = {
     "type": "webhook",
     "config": {"url": "https://hooks.example.com", "secret": SECRET, "headers": {"X-Key": SECRET}},

@@ -20,7 +20,7 @@ from synthetic.models import SyntheticCheck
 from tests.wedsync_monitor import stored
 from tests.wedsync_monitor.stored import MAKE, SECRET, values_of
 from wedsync_monitor import policy, secrets
-from wedsync_monitor.models import ApiToken, AuditEntry, MonitoringDashboard, User
+from wedsync_monitor.models import ApiToken, AuditEntry, MonitoringDashboard
 from wedsync_monitor.policy import Role, Verb
 from wedsync_monitor.web.admin_site import PolicyAdminMixin, ReadOnlyModelAdmin
 
@@ -34,16 +34,6 @@ WITH_SECRETS = {
     "synthetic.SyntheticCheck",
     "remediation.RemediationAction",
 }
-
-
-@pytest.fixture
-def signed_in(person):
-    def client(*roles: Role, user: User | None = None) -> Client:
-        browser = Client()
-        browser.force_login(user or person(*roles))
-        return browser
-
-    return client
 
 
 @pytest.fixture
@@ -265,6 +255,11 @@ def test_json_that_does_not_fit_is_refused_with_the_place_of_the_mistake(adminis
     assert set(errors) == {column}
     assert place in errors[column][0]
     assert answer.context["adminform"].form[column].value() == text
+
+
+def test_a_name_that_no_index_could_hold_is_refused(administrator):
+    answer = saved(administrator, stored.rule(1), rule_name="n" * 201)
+    assert "at most 200 characters" in str(answer.context["adminform"].form.errors["rule_name"])
 
 
 def test_json_that_is_emptied_means_the_default(administrator):

@@ -83,7 +83,7 @@ class PolicyModelAdmin(PolicyAdminMixin, admin.ModelAdmin):  # type: ignore[type
     list_per_page = 50
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        return schema.empty_is_null(db_field, super().formfield_for_dbfield(db_field, request, **kwargs))
+        return super().formfield_for_dbfield(db_field, request, **(schema.text_options(db_field) | kwargs))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """The row as pages show it, secrets masked; a mask that is saved keeps what is stored."""
