@@ -67,6 +67,7 @@ class AlertInstanceAdmin(ReadOnlyModelAdmin):
 class NotificationDeliveryAdmin(ReadOnlyModelAdmin):
     list_display = ("created_at", "channel_key", "event", "status", "attempts", "last_error")
     list_filter = ("status",)
+    search_fields = ("channel_key", "event__alert__alert_title")
     list_select_related = ("event",)
     fields = ("event", "channel_key", "status", "attempts", "next_attempt_at", "last_error", "delivered_at")
 

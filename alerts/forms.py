@@ -10,7 +10,8 @@ from alerts import conditions
 from alerts.models import AlertRule
 from assets.forms import style
 from assets.models import AssetType, Environment
-from wedsync_monitor import secrets
+from wedsync_monitor import schema, secrets
+from wedsync_monitor.structured import problem_with
 
 
 class AcknowledgeForm(forms.Form):
@@ -70,6 +71,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = AlertRule
+        formfield_callback = schema.formfield
         fields = ["rule_name", "rule_description", "severity", "evaluation_frequency", "business_impact", "runbook_url",
                   "is_enabled"]  # fmt: skip
         widgets = {
@@ -102,6 +104,28 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
     def _channel(self, kind: str) -> dict[str, Any]:
         channels = self.instance.notification_channels or []
         return next((one["config"] for one in channels if one["type"] == kind), {})
+
+    def clean_email_recipients(self) -> str:
+        text: str = self.cleaned_data["email_recipients"]
+        if text and problem_with(conditions.EmailConfig, {"recipients": _split(text)}):
+            raise forms.ValidationError("Write at most 50 addresses such as ops@example.com, with commas between them.")
+        return text
+
+    def clean_webhook_url(self) -> str:
+        url: str = self.cleaned_data["webhook_url"]
+        if url and problem_with(conditions.WebhookConfig, {"url": url}):
+            raise forms.ValidationError("Write an address that begins with http:// or https://.")
+        stored = self._channel("webhook")
+        if url and stored.get("headers") and url != stored["url"]:
+            raise forms.ValidationError("This webhook has secret headers: change its address in the configuration.")
+        return url
+
+    def clean_webhook_secret(self) -> str:
+        secret: str = self.cleaned_data["webhook_secret"]
+        stored = self._channel("webhook")
+        if secret == secrets.MASK and self.cleaned_data.get("webhook_url") != stored.get("url"):
+            raise forms.ValidationError("Enter the secret again: it is kept for the address that it was entered for.")
+        return secret
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

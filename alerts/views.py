@@ -10,7 +10,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -34,6 +34,12 @@ STATUSES = (
     ("resolved", "Resolved"),
     ("all", "All"),
 )
+SORTS = (("newest", "Newest first"), ("oldest", "Oldest first"), ("severity", "Worst first"))
+ORDERS: dict[str, tuple[Any, ...]] = {
+    "newest": ("-first_triggered_at",),
+    "oldest": ("first_triggered_at",),
+    "severity": (listing.SEVERITY_RANK.desc(), "-first_triggered_at"),
+}
 
 
 def lasted(minutes: int) -> str:
@@ -53,7 +59,7 @@ def prepared(alerts: Any, now: datetime) -> list[AlertInstance]:
 
 def _filtered(request: HttpRequest, environment: str) -> QuerySet[AlertInstance]:
     rows: QuerySet[AlertInstance] = policy.permitted(request.user, Verb.READ, "alerts", alerts_shown())
-    rows = rows.exclude(status="pending").order_by("-first_triggered_at")
+    rows = rows.exclude(status="pending")
     status = request.GET.get("status", "live")
     if status == "live":
         rows = rows.filter(status__in=listing.LIVE[:2])
@@ -88,12 +94,14 @@ def _abilities(request: HttpRequest) -> dict[str, bool]:
 def alert_list(request: HttpRequest) -> HttpResponse:
     """Alerts, the newest first."""
     frame = htmx.frame_of(request)
-    page = htmx.page_of(request, _filtered(request, frame["environment"]))
+    sort, columns = htmx.sorted_by(request, ORDERS)
+    page = htmx.page_of(request, _filtered(request, frame["environment"]).order_by(*columns, "pk"))
     page.object_list = prepared(page.object_list, timezone.now())
     chosen = {name: request.GET.get(name, "") for name in ("severity", "asset")}
     chosen |= {"status": request.GET.get("status", "live"), "q": htmx.text_of(request)}
     context = {**frame, **chosen, **_abilities(request), "page": page}
-    context |= {"statuses": STATUSES, "severities": Severity.choices}
+    context["may_read_rules"] = policy.may(request.user, Verb.READ, "alert_rules")
+    context |= {"statuses": STATUSES, "severities": Severity.choices, "sort": sort, "sorts": SORTS}
     return htmx.respond(request, "alerts/alert_list.html", "alerts/_alerts.html", context)
 
 
@@ -132,11 +140,16 @@ def _time_of(alert: AlertInstance) -> dict[str, str]:
     }
 
 
+def _sent(request: HttpRequest) -> QueryDict | None:
+    """What a form was sent with, also where that is nothing; None where it is only opened."""
+    return request.POST if request.method == "POST" else None
+
+
 def _dialog(
     request: HttpRequest, alert: AlertInstance, form: forms.Form, heading: str, submit: str, testid: str
 ) -> HttpResponse:
     context = {"alert": alert, "form": form, "heading": heading, "submit": submit, "submit_testid": testid}
-    return render(request, "alerts/_dialog.html", context)
+    return htmx.respond(request, "alerts/alert_dialog.html", "alerts/_dialog.html", context)
 
 
 def _done(request: HttpRequest, text: str, level: str = "success") -> HttpResponse:
@@ -151,7 +164,7 @@ def _done(request: HttpRequest, text: str, level: str = "success") -> HttpRespon
 @guarded("alerts", GET=Verb.ACKNOWLEDGE, POST=Verb.ACKNOWLEDGE)
 def alert_acknowledge(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Take an alert on, with a note."""
-    alert, form = _alert(request, pk, Verb.ACKNOWLEDGE), AcknowledgeForm(request.POST or None)
+    alert, form = _alert(request, pk, Verb.ACKNOWLEDGE), AcknowledgeForm(_sent(request))
     if request.method == "POST" and form.is_valid():
         said = form.cleaned_data
         try:
@@ -165,7 +178,7 @@ def alert_acknowledge(request: HttpRequest, pk: UUID) -> HttpResponse:
 @guarded("alerts", GET=Verb.RESOLVE, POST=Verb.RESOLVE)
 def alert_resolve(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Declare an alert over."""
-    alert, form = _alert(request, pk, Verb.RESOLVE), ResolveForm(request.POST or None)
+    alert, form = _alert(request, pk, Verb.RESOLVE), ResolveForm(_sent(request))
     if request.method == "POST" and form.is_valid():
         said = form.cleaned_data
         try:
@@ -197,7 +210,7 @@ def rule_list(request: HttpRequest) -> HttpResponse:
 
 
 def _edit_rule(request: HttpRequest, rule: AlertRule, heading: str) -> HttpResponse:
-    form = RuleForm(request.POST or None, instance=rule)
+    form = RuleForm(_sent(request), instance=rule)
     if request.method == "POST" and form.is_valid():
         if rule._state.adding:
             form.instance.created_by = request.user  # type: ignore[assignment]

@@ -36,6 +36,13 @@ class InfrastructureAssetAdmin(OwnedModelAdmin):
     autocomplete_fields = ("parent_asset",)
     inlines = (AgentInline,)
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """An asset stays while others that stay have it as their parent or need it."""
+        gone, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        going = {asset.pk for asset in objs}
+        users = {user for asset in objs for user in asset.users() if user.pk not in going}
+        return gone, counts, lacking, protected + sorted(str(user) for user in users)
+
 
 class KeyInline(PolicyInline):
     model = AgentKey

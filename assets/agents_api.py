@@ -22,10 +22,10 @@ from assets import agents, authentication, enrolment
 from assets.api import AssetSerializer
 from assets.authentication import AgentKeyAuthentication, IsAgent
 from assets.models import AgentKey, Discovery, DiscoveryDecision, InfrastructureAsset, MonitoringAgent
-from wedsync_monitor import audit
+from wedsync_monitor import audit, schema
 from wedsync_monitor.policy import Verb
 from wedsync_monitor.web.errors import Conflict
-from wedsync_monitor.web.resources import MAX_NAME_LENGTH, Resource, Resources, StrictSerializer, refuse_misfits
+from wedsync_monitor.web.resources import Resource, Resources, StrictSerializer, refuse_misfits
 
 
 class AgentSerializer(StrictSerializer):
@@ -112,7 +112,7 @@ class AgentKeyView(APIView):
 
 
 class EnrolmentRequest(serializers.Serializer[Any]):
-    agent_name = serializers.CharField(max_length=MAX_NAME_LENGTH)
+    agent_name = serializers.CharField(max_length=schema.MAX_NAME_LENGTH)
     asset_id = serializers.PrimaryKeyRelatedField(queryset=InfrastructureAsset.objects.all())
     valid_minutes = serializers.IntegerField(min_value=1, max_value=7 * 24 * 60, default=60)
 

@@ -162,9 +162,7 @@ class Asset(Resource):
             return super().delete(request, *args, **kwargs)
 
     def perform_destroy(self, instance: InfrastructureAsset) -> None:
-        users = InfrastructureAsset.objects.filter(
-            Q(parent_asset=instance) | Q(dependencies__contains=[str(instance.pk)])
-        )
+        users = instance.users()
         if users and self.request.query_params.get("detach") != "true":
             names = ", ".join(user.asset_name for user in users[:10])
             raise Conflict(

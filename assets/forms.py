@@ -7,6 +7,8 @@ from typing import Any
 from django import forms
 
 from assets.models import InfrastructureAsset
+from assets.structures import MAX_TAG_LENGTH
+from wedsync_monitor import schema
 
 _CLASSES = {"Select": "form-select", "CheckboxInput": "form-check-input"}
 
@@ -29,6 +31,7 @@ class AssetForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = InfrastructureAsset
+        formfield_callback = schema.formfield
         fields = [
             "asset_name", "asset_type", "asset_category", "environment", "location", "provider", "parent_asset",
             "is_critical", "is_active",
@@ -42,6 +45,12 @@ class AssetForm(forms.ModelForm):  # type: ignore[type-arg]
         for name in ("collection_interval", "retention_days"):
             self.fields[name].initial = monitoring.get(name)
         style(self)
+
+    def clean_tag_list(self) -> str:
+        text: str = self.cleaned_data["tag_list"]
+        if any(len(tag.strip()) > MAX_TAG_LENGTH for tag in text.split(",")):
+            raise forms.ValidationError(f"Write tags of at most {MAX_TAG_LENGTH} characters.")
+        return text
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

@@ -96,6 +96,12 @@ class InfrastructureAsset(models.Model):
     def __str__(self) -> str:
         return self.asset_name
 
+    def users(self) -> "models.QuerySet[InfrastructureAsset]":
+        """The assets that have this one as their parent or need it."""
+        return InfrastructureAsset.objects.filter(
+            models.Q(parent_asset=self) | models.Q(dependencies__contains=[str(self.pk)])
+        )
+
     def detach(self, other: "InfrastructureAsset") -> None:
         """No longer have `other` as parent or need it."""
         if self.parent_asset_id == other.pk:

@@ -9,7 +9,8 @@ from wedsync_monitor.structures import Secret
 
 Seconds = Annotated[int, Meta(ge=1, le=86400)]
 Days = Annotated[int, Meta(ge=1, le=3650)]
-Tag = Annotated[str, Meta(min_length=1, max_length=200)]
+MAX_TAG_LENGTH = 200
+Tag = Annotated[str, Meta(min_length=1, max_length=MAX_TAG_LENGTH)]
 Configuration = dict[str, Any]
 
 

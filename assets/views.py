@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import Q
+from django.db.models import Case, F, Q, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -39,13 +40,25 @@ TITLES = {
     "error_rate_percent": "Error Rate",
     "request_rate_per_second": "Request Rate",
 }
+SORTS = (("name", "By name"), ("health", "Worst health first"), ("updated", "Last reported first"))
+WORST_FIRST = Case(
+    *(When(health__health_status=name, then=Value(rank)) for rank, name in enumerate(("unhealthy", "degraded"))),
+    When(health__health_status="healthy", then=Value(3)),
+    default=Value(2),
+)
+ORDERS: dict[str, tuple[Any, ...]] = {
+    "name": ("asset_name",),
+    "health": (WORST_FIRST,),
+    "updated": (F("health__last_metric_timestamp").desc(nulls_last=True),),
+}
 
 
 @guarded("assets", GET=Verb.READ)
 def asset_list(request: HttpRequest) -> HttpResponse:
     """All assets, as cards."""
     frame, q, health = htmx.frame_of(request), htmx.text_of(request), request.GET.get("health", "")
-    rows = InfrastructureAsset.objects.order_by("asset_name")
+    sort, columns = htmx.sorted_by(request, ORDERS)
+    rows = InfrastructureAsset.objects.order_by(*columns, "asset_name")
     if frame["environment"] != "all":
         rows = rows.filter(environment=frame["environment"])
     if q:
@@ -61,6 +74,7 @@ def asset_list(request: HttpRequest) -> HttpResponse:
         asset.icon = ICONS[asset.asset_type]
         asset.health_status = asset.health.health_status if hasattr(asset, "health") else "unknown"
     context = {**frame, "page": page, "q": q, "health": health, "healths": HealthStatus.choices}
+    context |= {"sort": sort, "sorts": SORTS}
     context["may_manage"] = policy.may(request.user, Verb.CHANGE, "assets")
     return htmx.respond(request, "assets/asset_list.html", "assets/_assets.html", context)
 
@@ -100,7 +114,7 @@ def asset_health(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 def _edit(request: HttpRequest, asset: InfrastructureAsset, heading: str) -> HttpResponse:
-    form = AssetForm(request.POST or None, instance=asset)
+    form = AssetForm(request.POST if request.method == "POST" else None, instance=asset)
     if request.method == "POST" and form.is_valid():
         if asset._state.adding:
             form.instance.created_by = request.user  # type: ignore[assignment]

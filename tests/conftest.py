@@ -47,6 +47,12 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Any) -> None:
+    """Hash passwords at once: the slow hash is Django's own and takes a good part of a second for every person."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture
 def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
@@ -105,6 +111,19 @@ def asset(database: None) -> Callable[..., Any]:
         return InfrastructureAsset.objects.create(asset_name=name, **(defaults | columns))
 
     return make
+
+
+@pytest.fixture
+def signed_in(person: Callable[..., User]) -> Callable[..., Any]:
+    """A browser in which a person with these roles is signed in: `signed_in(Role.SRE).get("/admin/monitoring")`."""
+    from django.test import Client
+
+    def client(*roles: Role, user: User | None = None) -> Client:
+        browser = Client()
+        browser.force_login(user or person(*roles))
+        return browser
+
+    return client
 
 
 @pytest.fixture

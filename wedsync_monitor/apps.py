@@ -1,7 +1,9 @@
 """Django's entry into the project's own app and its admin site."""
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
+
+SCHEDULE = ("PeriodicTask", "IntervalSchedule", "CrontabSchedule", "SolarSchedule", "ClockedSchedule")
 
 
 class WedsyncMonitorConfig(AppConfig):
@@ -14,6 +16,7 @@ class WedsyncMonitorConfig(AppConfig):
 
         policy.register(*POLICIES)
         audit.track(*(self.get_model(name) for name in ("User", "ApiToken", "MonitoringDashboard")))
+        audit.track(apps.get_model("auth.Group"), *(apps.get_model("django_celery_beat", name) for name in SCHEDULE))
         audit.track_roles()
 
 

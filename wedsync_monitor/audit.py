@@ -22,8 +22,11 @@ from wedsync_monitor.models import AuditAction, AuditEntry, User
 
 _actor: ContextVar[User | str] = ContextVar("actor", default="system")
 # Columns that the system itself moves, and digests of secrets.
-_UNTRACKED = {"updated_at", "created_at", "last_login", "password", "digest", "last_used_at", "first_used_at"}
+_UNTRACKED = {"updated_at", "created_at", "last_login", "digest", "last_used_at", "first_used_at"}
 _UNTRACKED |= {"health_status", "last_heartbeat", "last_report", "metrics_collected", "bytes_transmitted"}
+_UNTRACKED |= {"last_run_at", "total_run_count", "date_changed"}
+# Columns of which only the change is told.
+_SECRET = {"password"}
 
 
 @contextmanager
@@ -70,10 +73,15 @@ def _current_actor() -> tuple[User | None, str]:
     return (actor, actor.get_username()) if isinstance(actor, User) else (None, str(actor))
 
 
-def snapshot(row: models.Model) -> dict[str, Any]:
-    """The row's columns as the audit trail may show them: JSON values, secrets masked, digests left out."""
+def _stored(row: models.Model) -> dict[str, Any]:
+    """The row's tracked columns as they are stored, secrets sealed: what tells whether something changed."""
     columns = (field for field in row._meta.concrete_fields if field.name not in _UNTRACKED)
-    return {field.name: _plain(secrets.mask(getattr(row, field.attname))) for field in columns}
+    return {field.name: _plain(getattr(row, field.attname)) for field in columns}
+
+
+def _shown(name: str, value: Any) -> Any:
+    """A column's value as the audit trail may show it."""
+    return secrets.MASK if name in _SECRET and value else secrets.mask(value)
 
 
 def _plain(value: Any) -> Any:
@@ -111,26 +119,32 @@ def track_roles() -> None:
 
 def _remember(sender: type[models.Model], instance: models.Model, raw: bool = False, **_: Any) -> None:
     stored = None if instance._state.adding else sender._base_manager.filter(pk=instance.pk).first()
-    instance._audit_before = snapshot(stored) if stored else None  # type: ignore[attr-defined]
+    instance._audit_before = _stored(stored) if stored else None  # type: ignore[attr-defined]
 
 
 def _saved(sender: type[models.Model], instance: models.Model, created: bool, raw: bool = False, **_: Any) -> None:
     before: dict[str, Any] = getattr(instance, "_audit_before", None) or {}
-    after = snapshot(instance)
-    changes = {name: [before.get(name), value] for name, value in after.items() if before.get(name) != value}
+    changes = {
+        name: [_shown(name, before.get(name)), _shown(name, value)]
+        for name, value in _stored(instance).items()
+        if before.get(name) != value
+    }
     if created or changes:
         _write(AuditAction.CREATE if created else AuditAction.CHANGE, instance, changes)
 
 
 def _deleted(sender: type[models.Model], instance: models.Model, **_: Any) -> None:
-    _write(AuditAction.DELETE, instance, {name: [value, None] for name, value in snapshot(instance).items()})
+    _write(
+        AuditAction.DELETE, instance, {name: [_shown(name, value), None] for name, value in _stored(instance).items()}
+    )
 
 
 def _roles_changed(sender: Any, instance: Any, action: str, pk_set: set[Any] | None, **_: Any) -> None:
     if action not in ("post_add", "post_remove", "pre_clear") or not isinstance(instance, User):
         return
-    groups = instance.groups.model.objects.filter(pk__in=pk_set) if pk_set else instance.groups.all()
-    names = sorted(groups.values_list("name", flat=True))
-    change = [None, names] if action == "post_add" else [names, None]
-    if names:
-        _write(AuditAction.CHANGE, instance, {"roles": change})
+    now = set(instance.groups.values_list("name", flat=True))
+    moved = set(instance.groups.model.objects.filter(pk__in=pk_set or ()).values_list("name", flat=True))
+    before = {"post_add": now - moved, "post_remove": now | moved, "pre_clear": now}[action]
+    after = set() if action == "pre_clear" else now
+    if before != after:
+        _write(AuditAction.CHANGE, instance, {"roles": [sorted(before), sorted(after)]})

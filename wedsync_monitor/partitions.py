@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from django.db import connection
+from django.db import connection, transaction
 
 DAYS_AHEAD = 3
 
@@ -31,13 +31,13 @@ def existing(table: PartitionedTable) -> dict[date, str]:
 
 
 def ensure(table: PartitionedTable, days: Iterable[date]) -> list[str]:
-    """Make the partitions of `days` that are missing, each in its own statement; safe to run twice at once."""
+    """Make the partitions of `days` that are missing, each in its own transaction; safe to run twice at once."""
     have = existing(table)
     made = [day for day in sorted(set(days)) if day not in have]
     for day in made:
         bounds = [f"{day:%Y-%m-%d} 00:00:00+00", f"{day + timedelta(days=1):%Y-%m-%d} 00:00:00+00"]
-        with connection.cursor() as cursor:
-            # One maker at a time: CREATE … IF NOT EXISTS alone still races.
+        with transaction.atomic(), connection.cursor() as cursor:
+            # One maker at a time until its commit: CREATE … IF NOT EXISTS alone still races.
             cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [table.name])
             cursor.execute(
                 f"CREATE TABLE IF NOT EXISTS {table.partition(day)} PARTITION OF {table.name} "

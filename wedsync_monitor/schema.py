@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import uuid
 from typing import Any
 
+from django import forms
 from django.contrib.postgres.functions import RandomUUID
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
+
+# A unique name is in a B-tree, whose entries are bounded; no name of anything is longer.
+MAX_NAME_LENGTH = 200
 
 
 def uuid_key() -> models.UUIDField[Any, Any]:
@@ -36,20 +42,57 @@ def choice(choices: type[models.TextChoices], default: Any = None, **options: An
     return models.TextField(choices=choices.choices, **options)
 
 
-def one_of(table: str, column: str, choices: type[models.TextChoices]) -> models.CheckConstraint:
+def text_options(column: models.Field[Any, Any]) -> dict[str, Any]:
+    """What a text column asks of its form field: an empty one means NULL where it may, and a name is bounded."""
+    if not isinstance(column, models.TextField) or column.choices:
+        return {}
+    options: dict[str, Any] = {"empty_value": None} if column.null else {}
+    return options | ({"max_length": MAX_NAME_LENGTH} if column.unique else {})
+
+
+def formfield(column: models.Field[Any, Any], **options: Any) -> forms.Field | None:
+    """How ModelForms make the form field of `column` (their formfield_callback)."""
+    return column.formfield(**(text_options(column) | options))
+
+
+class ColumnCheck(models.CheckConstraint):
+    """The database's own check of one column; in forms its complaint stands next to that column."""
+
+    def __init__(self, *, column: str, **options: Any):
+        self.column = column
+        super().__init__(**options)
+
+    def validate(self, *args: Any, **options: Any) -> None:
+        try:
+            super().validate(*args, **options)
+        except ValidationError as error:
+            raise ValidationError({self.column: error}) from error
+
+    def clone(self) -> ColumnCheck:
+        return copy.copy(self)
+
+    def deconstruct(self) -> Any:
+        """Migrations know it as Django's."""
+        _, args, kwargs = super().deconstruct()
+        return "django.db.models.CheckConstraint", args, kwargs
+
+
+def one_of(table: str, column: str, choices: type[models.TextChoices]) -> ColumnCheck:
     """The database's own check that `column` of `table` holds one of `choices`."""
-    return models.CheckConstraint(
+    return ColumnCheck(
+        column=column,
         condition=models.Q(**{f"{column}__in": choices.values}),
         name=f"{table}_{column}_known",
         violation_error_message=f"{column} must be one of: {', '.join(choices.values)}.",
     )
 
 
-def in_range(table: str, column: str, low: float | None = None, high: float | None = None) -> models.CheckConstraint:
+def in_range(table: str, column: str, low: float | None = None, high: float | None = None) -> ColumnCheck:
     """The database's own check that low <= `column` <= high; a bound of None is open."""
     bounds = {f"{column}__gte": low, f"{column}__lte": high}
     text = f"at least {low}" if high is None else f"at most {high}" if low is None else f"from {low} to {high}"
-    return models.CheckConstraint(
+    return ColumnCheck(
+        column=column,
         condition=models.Q(**{key: bound for key, bound in bounds.items() if bound is not None}),
         name=f"{table}_{column}_range",
         violation_error_message=f"{column} must be {text}.",

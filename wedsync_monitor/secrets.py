@@ -77,22 +77,31 @@ def restore_masked(value: Any, stored: Any) -> Any:
     """Put back what is `stored` at the same place wherever `value` still shows the mask.
 
     An item of a list gets the secrets of the stored item that is otherwise the same: a secret never moves to an item
-    with, for instance, another address.
+    with, for instance, another address. Items that look the same keep theirs in order; where one of those is gone,
+    nobody can say whose secret is left, and the mask stays.
     """
     if isinstance(value, dict):
         old = stored if isinstance(stored, dict) else {}
         return {key: restore_masked(item, old.get(key)) for key, item in value.items()}
     if isinstance(value, list):
         olds = stored if isinstance(stored, list) else []
-        return [_restore_item(item, olds) for item in value]
+        return [_restore_item(place, value, olds) for place in range(len(value))]
     return stored if value == MASK and stored is not None else value
 
 
-def _restore_item(item: Any, olds: list[Any]) -> Any:
+def _restore_item(place: int, items: list[Any], olds: list[Any]) -> Any:
+    item = items[place]
     if not holds_mask(item):
         return item
-    shown = next((old for old in olds if mask(old) == _as_shown(item, old)), None)
-    return restore_masked(item, shown)
+    alike = [old for old in olds if _looks_like(item, old)]
+    if len(alike) > 1:
+        same = [index for index, other in enumerate(items) if _looks_like(other, alike[0])]
+        alike = [alike[same.index(place)]] if len(same) == len(alike) else []
+    return restore_masked(item, alike[0] if alike else None)
+
+
+def _looks_like(item: Any, old: Any) -> bool:
+    return bool(_as_shown(item, old) == mask(old))
 
 
 def _as_shown(item: Any, old: Any) -> Any:

@@ -43,6 +43,9 @@ class StructuredField(models.JSONField):
     that comes back from a form keeps what is stored.
     """
 
+    # An empty list is held to the structure too: it does not fit a column of objects.
+    empty_values = [None, ""]
+
     def __init__(self, *args: Any, structure: Any = AnyObject, check: Callable[[Any], None] | None = None, **kw: Any):
         self.structure = structure
         self.check_meaning = check
@@ -67,27 +70,56 @@ class StructuredField(models.JSONField):
         value = super().pre_save(model_instance, add)
         if value is None or hasattr(value, "resolve_expression"):
             return value
-        if secrets.holds_mask(value):
-            stored = (
-                type(model_instance)._base_manager.filter(pk=model_instance.pk).values_list(self.attname, flat=True)
-            )
-            value = secrets.restore_masked(value, stored.first())
-            if secrets.holds_mask(value):
-                raise ValidationError({self.name: "enter the secret again where it shows ********"}, code="structure")
-        self.check_structure(value)
+        try:
+            value = self._restored(value, model_instance)
+            self.check_structure(value)
+        except ValidationError as error:
+            raise ValidationError({self.name: error}) from error
         value = secrets.seal(self.structure, value)
         setattr(model_instance, self.attname, value)
         return value
 
+    def clean(self, value: Any, model_instance: models.Model | None) -> Any:
+        return super().clean(self._restored(value, model_instance), model_instance)
+
+    def _restored(self, value: Any, row: models.Model | None) -> Any:
+        """`value` with the stored secrets where it shows the mask."""
+        if row is None or not secrets.holds_mask(value):
+            return value
+        stored = type(row)._base_manager.filter(pk=row.pk).values_list(self.attname, flat=True)
+        value = secrets.restore_masked(value, stored.first())
+        if secrets.holds_mask(value):
+            raise ValidationError(f"Enter the secret again where it shows {secrets.MASK}.", code="structure")
+        return value
+
     def formfield(self, **kwargs: Any) -> Any:  # type: ignore[override]
-        """A text area of JSON in which secrets are masked."""
-        return super().formfield(**({"form_class": MaskedJSONField} | kwargs))
+        """A text area of JSON in which secrets are masked; left empty, it means the column's default."""
+        empty = None if self.null else self.get_default
+        return super().formfield(**({"form_class": MaskedJSONField, "when_empty": empty} | kwargs))
 
 
 class MaskedJSONField(forms.JSONField):
     """JSON as people edit it: indented, with secrets masked; a mask that comes back keeps what is stored."""
 
     widget = forms.Textarea(attrs={"rows": 6, "spellcheck": "false", "class": "vLargeTextField"})
+
+    empty_values = [None, ""]
+
+    def __init__(self, *args: Any, when_empty: Callable[[], Any] | None = None, **kwargs: Any):
+        self.when_empty = when_empty
+        super().__init__(*args, **kwargs)
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            parsed = super().to_python(value)
+        except (RecursionError, ValueError) as error:
+            # Django expects the decoder's own errors only; deep nesting and endless numbers raise others.
+            raise ValidationError("Enter JSON that is less deep, with shorter numbers.", code="invalid") from error
+        return self.when_empty() if parsed is None and self.when_empty and not self.required else parsed
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """What was typed, as it was typed."""
+        return initial if self.disabled else data or ""
 
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, str):

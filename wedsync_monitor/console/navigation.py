@@ -10,23 +10,23 @@ from wedsync_monitor import policy
 from wedsync_monitor.embedded.demonstration.platform import MARK, PREFIX
 from wedsync_monitor.policy import Verb
 
-# id, label, icon, URL name, resource that opens it
+# id, label, icon, URL name, resource that opens it, the key that opens it after "g"
 TABS = (
-    ("monitoring-overview", "Overview", "chart-bar", "console:overview", "assets"),
-    ("infrastructure-assets", "Assets", "server", "console:assets", "assets"),
-    ("alert-management", "Alerts", "alert-triangle", "console:alerts", "alerts"),
-    ("synthetic-monitoring", "Synthetic Checks", "clock", "console:synthetic", "synthetic"),
-    ("capacity-planning", "Capacity", "trending-up", "console:capacity", "forecasts"),
-    ("automated-remediation", "Remediation", "shield", "console:remediation", "remediation_actions"),
-    ("dashboards", "Dashboards", "layout-dashboard", "console:dashboards", "dashboards"),
+    ("monitoring-overview", "Overview", "chart-bar", "console:overview", "assets", "o"),
+    ("infrastructure-assets", "Assets", "server", "console:assets", "assets", "a"),
+    ("alert-management", "Alerts", "alert-triangle", "console:alerts", "alerts", "l"),
+    ("synthetic-monitoring", "Synthetic Checks", "clock", "console:synthetic", "synthetic", "s"),
+    ("capacity-planning", "Capacity", "trending-up", "console:capacity", "forecasts", "c"),
+    ("automated-remediation", "Remediation", "shield", "console:remediation", "remediation_actions", "r"),
+    ("dashboards", "Dashboards", "layout-dashboard", "console:dashboards", "dashboards", "d"),
 )
 
 
 def tabs_for(person: policy.Person, path: str) -> list[dict[str, Any]]:
     """The tabs that `person` may open; the one that `path` lies in is active."""
     return [
-        {"id": name, "label": label, "icon": icon, "url": url, "active": path.startswith(url), "badge": None}
-        for name, label, icon, route, resource in TABS
+        {"id": name, "label": label, "icon": icon, "url": url, "key": key, "active": path.startswith(url)}
+        for name, label, icon, route, resource, key in TABS
         if policy.may(person, Verb.READ, resource)
         for url in [reverse(route)]
     ]

@@ -90,7 +90,11 @@ def page_of(listing: Listing) -> Callable[..., HttpResponse]:
     def view(request: HttpRequest) -> HttpResponse:
         rows = policy.permitted(request.user, Verb.READ, listing.resource, listing.rows())
         page = htmx.page_of(request, rows)
-        shown = [{"cells": [_cell(row, name) for name in listing.columns.values()], "url": _admin(row)} for row in page]
+        opens = bool(policy.roles_of(request.user))
+        shown = [
+            {"cells": [_cell(row, name) for name in listing.columns.values()], "url": _admin(row) if opens else ""}
+            for row in page
+        ]
         may_add = listing.may_add and policy.may(request.user, Verb.CREATE, listing.resource)
         context = {
             **htmx.frame_of(request),

@@ -20,6 +20,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [
+    path("", home, name="start"),
     path("overview", overview, name="overview"),
     path("assets", assets.asset_list, name="assets"),
     path("assets/new", assets.asset_new, name="asset-new"),

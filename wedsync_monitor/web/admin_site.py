@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.core.exceptions import PermissionDenied
+from django.db.models import JSONField, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseRedirect
 from django.urls import reverse
 
-from wedsync_monitor import policy
+from wedsync_monitor import policy, schema, secrets
 from wedsync_monitor.policy import Verb
 
 
@@ -31,7 +32,9 @@ class PolicyAdminSite(admin.AdminSite):
         super().register(model_or_iterable, chosen, **options)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """There is one sign-in page."""
+        """There is one sign-in page; signing in again would not help a person without a role."""
+        if request.user.is_authenticated:
+            raise PermissionDenied("Your roles do not open the configuration.")
         return HttpResponseRedirect(f"{reverse('login')}?next={request.GET.get('next', request.path)}")
 
 
@@ -77,6 +80,27 @@ class PolicyModelAdmin(PolicyAdminMixin, admin.ModelAdmin):  # type: ignore[type
 
     show_full_result_count = False
     list_per_page = 50
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().formfield_for_dbfield(db_field, request, **(schema.text_options(db_field) | kwargs))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The row as pages show it, secrets masked; a mask that is saved keeps what is stored."""
+        row = super().get_object(request, object_id, from_field)
+        for field in row._meta.concrete_fields if row else ():
+            if isinstance(field, JSONField):
+                setattr(row, field.attname, secrets.mask(getattr(row, field.attname)))
+        return row
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What goes with `objs`: also what the system wrote about them, which nobody may delete by itself."""
+        gone, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        written = {
+            model._meta.verbose_name
+            for model, page in self.admin_site._registry.items()
+            if isinstance(page, ReadOnlyModelAdmin) and model is not self.model
+        }
+        return gone, counts, lacking - written, protected
 
 
 class ReadOnlyModelAdmin(PolicyModelAdmin):

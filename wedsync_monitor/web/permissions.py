@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django_htmx.http import HttpResponseClientRedirect
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -57,6 +58,14 @@ class PolicyPermission(BasePermission):
 View = Callable[..., HttpResponse]
 
 
+def _to_sign_in(request: HttpRequest) -> HttpResponse:
+    """To the sign-in page and back. HTMX would put that page inside of this one, so the browser itself is sent."""
+    htmx = request.htmx  # type: ignore[attr-defined]
+    if not htmx:
+        return redirect_to_login(request.get_full_path())
+    return HttpResponseClientRedirect(redirect_to_login(htmx.current_url_abs_path or request.path).url)
+
+
 def guarded(resource: str, **verbs: Verb) -> Callable[[View], View]:
     """Open a console view to those who may: `@guarded("assets", GET=Verb.READ, POST=Verb.CHANGE)`.
 
@@ -70,7 +79,7 @@ def guarded(resource: str, **verbs: Verb) -> Callable[[View], View]:
             if verb is None:
                 return HttpResponseNotAllowed(list(verbs))
             if not request.user.is_authenticated:
-                return redirect_to_login(request.get_full_path())
+                return _to_sign_in(request)
             if not policy.may(request.user, verb, resource):
                 raise PermissionDenied(f"Your roles do not allow to {verb} {resource.replace('_', ' ')}.")
             return view(request, *args, **kwargs)

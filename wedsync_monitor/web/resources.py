@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from wedsync_monitor import policy
+from wedsync_monitor import policy, schema
 from wedsync_monitor.structured import StructuredField
 from wedsync_monitor.web.pagination import EnvelopePagination
 from wedsync_monitor.web.permissions import verb_of
@@ -23,8 +23,6 @@ from wedsync_monitor.web.serializers import StructureField
 
 _PAGING = {"page_size", "format"}
 _BOOLEANS = ("true", "false")
-# A unique name is in a B-tree, whose entries are bounded; no name of anything is longer.
-MAX_NAME_LENGTH = 200
 
 
 def refuse_unknown(request: Request, known: set[str]) -> None:
@@ -146,7 +144,7 @@ class StrictSerializer(serializers.ModelSerializer[Any]):
             kept = {name: value for name, value in options.items() if name not in ("encoder", "decoder")}
             return StructureField, kept | {"structure": model_field.structure}
         if issubclass(kind, serializers.CharField) and _is_in_a_key(model_field):
-            options.setdefault("max_length", MAX_NAME_LENGTH)
+            options.setdefault("max_length", schema.MAX_NAME_LENGTH)
         return kind, options
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
