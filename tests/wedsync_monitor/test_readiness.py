@@ -1,0 +1,90 @@
+"""/healthz, /readyz and /metrics, with parts that are away."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from django.core.cache import cache
+from django.db import OperationalError, connection
+from django.test import Client
+
+from wedsync_monitor.readiness import EVALUATOR_SEEN, STALE_SECONDS
+from wedsync_monitor.tasks import BEAT_SEEN, note_beat
+
+pytestmark = pytest.mark.usefixtures("database")
+NOWHERE = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}}
+
+
+@pytest.fixture(autouse=True)
+def _everything_works(database):
+    cache.clear()
+    note_beat()
+    cache.set(EVALUATOR_SEEN, time.time(), timeout=None)
+
+
+def readiness() -> tuple[int, list[str]]:
+    answer = Client().get("/readyz")
+    body = answer.json()
+    assert body["ready"] is (answer.status_code == 200)
+    return answer.status_code, body["problems"]
+
+
+def away(execute, sql, params, many, context):
+    raise OperationalError("the server closed the connection")
+
+
+def test_a_system_that_works_is_ready():
+    assert readiness() == (200, [])
+
+
+@pytest.mark.parametrize(
+    ("key", "text"), [(BEAT_SEEN, "beat has not ticked"), (EVALUATOR_SEEN, "the evaluator has not evaluated")]
+)
+def test_what_has_not_been_seen_is_told(key, text):
+    cache.set(key, time.time() - STALE_SECONDS - 12)
+    code, (problem,) = readiness()
+    assert code == 503
+    assert problem.startswith(f"{text} for 4")
+    cache.delete(key)
+    assert readiness() == (503, [f"{text} since the broker started"])
+    cache.set(key, time.time() - STALE_SECONDS + 5)
+    assert readiness() == (200, [])
+
+
+def test_a_broker_that_is_away_is_told(settings):
+    settings.CACHES = NOWHERE
+    code, problems = readiness()
+    assert code == 503
+    assert "broker: ConnectionError" in problems
+
+
+def test_a_database_that_is_away_is_told():
+    with connection.execute_wrapper(away):
+        assert readiness() == (503, ["database: OperationalError"])
+
+
+def test_the_process_lives_also_without_database_and_broker(settings):
+    settings.CACHES = NOWHERE
+    with connection.execute_wrapper(away):
+        answer = Client().get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_pages_say_503_while_the_database_is_away(signed_in):
+    client = signed_in()
+    with connection.execute_wrapper(away):
+        answer = client.get("/admin/monitoring/overview")
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+
+
+def test_prometheus_reads_the_systems_own_state(settings):
+    text = Client().get("/metrics").content.decode()
+    for part in ("database", "broker", "evaluator", "beat"):
+        assert f'wedsync_up{{part="{part}"}} 1' in text
+    assert 'wedsync_last_seen_timestamp_seconds{part="beat"} ' in text
+    settings.CACHES = NOWHERE
+    text = Client().get("/metrics").content.decode()
+    assert 'wedsync_up{part="database"} 1' in text
+    assert 'wedsync_up{part="broker"} 0' in text
+    assert "last_seen" not in text

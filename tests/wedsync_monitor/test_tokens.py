@@ -1,0 +1,131 @@
+"""People's bearer tokens: stored as digests, limited by scope, and closed at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from rest_framework.test import APIClient
+
+from assets.models import InfrastructureAsset
+from wedsync_monitor import tokens
+from wedsync_monitor.models import ApiToken, AuditEntry, TokenScope
+from wedsync_monitor.policy import Role
+
+pytestmark = pytest.mark.usefixtures("database")
+URL = "/api/monitoring/assets"
+ASSET = {"asset_name": "web-01", "asset_type": "server", "asset_category": "compute", "environment": "production"}
+
+
+@pytest.fixture
+def ann(person):
+    return person(Role.SRE, username="ann")
+
+
+def client(secret: str) -> APIClient:
+    return APIClient(HTTP_AUTHORIZATION=f"Bearer {secret}")
+
+
+def detail_of(answer) -> str:
+    assert answer["Content-Type"] == "application/problem+json"
+    return answer.json()["detail"]
+
+
+def test_a_token_does_what_its_person_may_and_leaves_their_name(ann, now):
+    secret = tokens.issue(ann, "script", now)
+    assert client(secret).post(URL, ASSET, format="json").status_code == 201
+    assert InfrastructureAsset.objects.get().created_by == ann
+    assert AuditEntry.objects.get(table_name="infrastructure_assets").actor == ann
+
+
+def test_only_a_digest_is_stored_and_the_trail_has_not_even_that(ann, now):
+    secret = tokens.issue(ann, "script", now)
+    row = ApiToken.objects.get()
+    assert bytes(row.digest) == tokens.digest(secret)
+    assert secret.startswith("wst_")
+    entry = AuditEntry.objects.get(table_name="api_tokens")
+    assert "digest" not in entry.changes
+    assert secret not in str(entry.changes)
+
+
+def test_no_two_secrets_are_alike(ann, now):
+    assert len({tokens.issue(ann, "script", now) for _ in range(20)}) == 20
+
+
+@pytest.mark.parametrize("ended", ["expired", "revoked", "inactive", "unknown", "gone"])
+def test_a_token_that_has_ended_opens_nothing(ann, now, ended):
+    secret = tokens.issue(ann, "script", now)
+    assert client(secret).get(URL).status_code == 200
+    row = ApiToken.objects.get()
+    if ended == "expired":
+        row.expires_at = now
+    if ended == "revoked":
+        row.revoked_at = now
+    row.save()
+    if ended == "inactive":
+        ann.is_active = False
+        ann.save()
+    if ended == "gone":
+        row.delete()
+    answer = client("wst_guessed" if ended == "unknown" else secret).get(URL)
+    assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Bearer")
+    assert "unknown, expired or revoked" in detail_of(answer)
+
+
+def test_a_token_lives_until_its_last_second(ann, now):
+    tokens.issue(ann, "script", now, lifetime=timedelta(seconds=1))
+    assert ApiToken.objects.filter(tokens.valid(now + timedelta(milliseconds=999))).exists()
+    assert not ApiToken.objects.filter(tokens.valid(now + timedelta(seconds=1))).exists()
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+def test_a_token_that_reads_changes_nothing(ann, asset, now, method):
+    secret, web = tokens.issue(ann, "dashboard", now, TokenScope.READ), asset("web-01")
+    reader = client(secret)
+    assert reader.get(URL).status_code == 200
+    assert reader.get(f"{URL}/{web.pk}").status_code == 200
+    url = URL if method == "post" else f"{URL}/{web.pk}"
+    answer = getattr(reader, method)(url, {"asset_name": "other"}, format="json")
+    assert answer.status_code == 403
+    assert detail_of(answer) == "This token may only read."
+    assert InfrastructureAsset.objects.get().asset_name == "web-01"
+
+
+def sample(asset) -> dict[str, object]:
+    return {"asset_id": str(asset.pk), "metric_name": "cpu_usage_percent", "metric_value": 1.0, "metric_type": "gauge"}
+
+
+def test_a_token_that_sends_metrics_does_nothing_else(ann, asset, now):
+    secret, web = tokens.issue(ann, "sender", now, TokenScope.METRICS), asset("web-01")
+    sent = client(secret).post("/api/monitoring/metrics", sample(web), format="json")
+    assert sent.status_code in (200, 201, 202), sent.content
+    answer = client(secret).get(URL)
+    assert answer.status_code == 403
+    assert detail_of(answer) == "This token may only send metrics."
+
+
+def test_a_token_that_reads_sends_no_metrics(ann, asset, now):
+    secret, web = tokens.issue(ann, "dashboard", now, TokenScope.READ), asset("web-01")
+    assert client(secret).post("/api/monitoring/metrics", sample(web), format="json").status_code == 403
+
+
+def test_its_use_is_noted_but_not_at_every_request(ann, now):
+    secret = tokens.issue(ann, "script", now)
+    client(secret).get(URL)
+    first = ApiToken.objects.get().last_used_at
+    client(secret).get(URL)
+    assert ApiToken.objects.get().last_used_at == first >= now
+    ApiToken.objects.update(last_used_at=now - timedelta(minutes=6))
+    client(secret).get(URL)
+    assert ApiToken.objects.get().last_used_at >= first
+
+
+@pytest.mark.parametrize(
+    ("header", "secret"),
+    [
+        (b"Bearer abc", "abc"), (b"bearer  abc ", "abc"), (b"Bearer", None), (b"Bearer ", None), (b"", None),
+        (b"Basic abc", None), (b"Bearer \xff", "\xff"),
+    ],
+)  # fmt: skip
+def test_what_a_header_says(header, secret):
+    assert tokens.bearer(header) == secret
