@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
 from wedsync_monitor import audit
@@ -64,9 +64,9 @@ class TokenAuthentication(BaseAuthentication):
 
 def _limit(token: ApiToken, request: Request) -> None:
     if token.scope == TokenScope.METRICS:
-        raise AuthenticationFailed("This token may only send metrics.")
+        raise PermissionDenied("This token may only send metrics.")
     if token.scope == TokenScope.READ and request.method not in _SAFE:
-        raise AuthenticationFailed("This token may only read.")
+        raise PermissionDenied("This token may only read.")
 
 
 def _note_use(token: ApiToken, now: datetime) -> None:
