@@ -29,7 +29,8 @@ def data_dir() -> Iterator[Path]:
 def ask(data_dir: Path, query: str) -> object:
     place = location.database(data_dir)
     with psycopg.connect(host=place["HOST"], dbname=place["NAME"], user=place["USER"], autocommit=True) as connection:
-        row = connection.execute(query).fetchone()  # type: ignore[arg-type]
+        found = connection.execute(query)  # type: ignore[arg-type]
+        row = found.fetchone() if found.description else None
         return row[0] if row else None
 
 
@@ -41,7 +42,7 @@ def stop(process: subprocess.Popen[bytes], wanted: signal.Signals = signal.SIGIN
 def test_a_stale_postmaster_pid_does_not_keep_it_from_starting(data_dir: Path) -> None:
     process = Postgres(data_dir).start()
     try:
-        ask(data_dir, "CREATE TABLE kept AS SELECT 42 AS answer; SELECT 1")
+        ask(data_dir, "CREATE TABLE kept AS SELECT 42 AS answer")
     finally:
         stop(process, signal.SIGKILL)
     assert (data_dir / "postgres" / "postmaster.pid").exists()
@@ -50,6 +51,19 @@ def test_a_stale_postmaster_pid_does_not_keep_it_from_starting(data_dir: Path) -
         assert ask(data_dir, "SELECT answer FROM kept") == 42
     finally:
         stop(again)
+
+
+def test_a_stale_pid_that_another_program_has_now_does_not_keep_it_from_starting(data_dir: Path) -> None:
+    stop(Postgres(data_dir).start())
+    account = Postgres(data_dir).account
+    stranger = subprocess.Popen(["sleep", "60"], user=account.pw_uid if account else None)
+    try:
+        (data_dir / "postgres" / "postmaster.pid").write_text(f"{stranger.pid}\n{data_dir / 'postgres'}\n")
+        again = Postgres(data_dir).start(timeout_seconds=10)
+        stop(again)
+        assert stranger.poll() is None
+    finally:
+        stop(stranger, signal.SIGKILL)
 
 
 def test_a_half_made_cluster_is_made_anew(data_dir: Path) -> None:
