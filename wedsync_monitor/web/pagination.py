@@ -9,7 +9,6 @@ from rest_framework.pagination import CursorPagination, PageNumberPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-
 LARGEST_PAGE = 1000
 
 
