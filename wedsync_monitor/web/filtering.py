@@ -16,12 +16,13 @@ class MomentFormField(fields.IsoDateTimeField):
     """ISO 8601 within the years that all parts of the system can compute with."""
 
     def to_python(self, value: Any) -> datetime | None:
+        refused = forms.ValidationError("send a year from 1900 to 2199")
         try:
             moment: datetime | None = super().to_python(value)
-        except OverflowError:
-            moment = datetime.max
+        except OverflowError as error:
+            raise refused from error
         if moment is not None and not is_usual(moment):
-            raise forms.ValidationError("send a year from 1900 to 2199")
+            raise refused
         return moment
 
 
