@@ -65,10 +65,12 @@ class RuleSerializer(StrictSerializer):
     escalation_policy_id = serializers.PrimaryKeyRelatedField(
         source="escalation_policy", queryset=EscalationPolicy.objects.all(), allow_null=True, required=False
     )
-    escalation_policy_name = serializers.CharField(source="escalation_policy.policy_name", read_only=True, default=None)
+    escalation_policy_name = serializers.CharField(
+        source="escalation_policy.policy_name", read_only=True, default=None, allow_null=True
+    )
     recent_triggers = serializers.SerializerMethodField()
     last_triggered = serializers.SerializerMethodField()
-    evaluation = EvaluationSerializer(read_only=True, default=None)
+    evaluation = EvaluationSerializer(read_only=True, default=None, allow_null=True)
 
     class Meta:
         model = AlertRule
@@ -152,10 +154,10 @@ class TestNotification(APIView):
 class AlertSerializer(serializers.ModelSerializer[AlertInstance]):
     """An alert as lists show it."""
 
-    asset_name = serializers.CharField(source="asset.asset_name", default=None)
-    environment = serializers.CharField(source="asset.environment", default=None)
-    acknowledged_by = serializers.CharField(source="acknowledged_by.username", default=None)
-    business_impact = serializers.CharField(source="alert_rule.business_impact", default=None)
+    asset_name = serializers.CharField(source="asset.asset_name", default=None, allow_null=True)
+    environment = serializers.CharField(source="asset.environment", default=None, allow_null=True)
+    acknowledged_by = serializers.CharField(source="acknowledged_by.username", default=None, allow_null=True)
+    business_impact = serializers.CharField(source="alert_rule.business_impact", default=None, allow_null=True)
     rule_name = serializers.CharField(source="alert_rule.rule_name")
     duration_minutes = serializers.SerializerMethodField()
 
@@ -178,7 +180,7 @@ def duration_minutes(alert: AlertInstance, now: datetime) -> int:
 
 
 class EventSerializer(serializers.ModelSerializer[AlertEvent]):
-    actor = serializers.CharField(source="actor.username", default=None)
+    actor = serializers.CharField(source="actor.username", default=None, allow_null=True)
 
     class Meta:
         model = AlertEvent

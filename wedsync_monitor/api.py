@@ -30,7 +30,7 @@ from wedsync_monitor.web.resources import Resource, Resources, StrictBody, Stric
 
 
 class DashboardSerializer(StrictSerializer):
-    created_by = serializers.CharField(source="created_by.username", read_only=True, default=None)
+    created_by = serializers.CharField(source="created_by.username", read_only=True, default=None, allow_null=True)
 
     class Meta:
         model = MonitoringDashboard

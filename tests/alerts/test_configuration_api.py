@@ -109,6 +109,7 @@ def test_a_baseline_is_due_for_calculation_at_once(operator, body_for, now):
         (WINDOWS, {"start_time": 7}, "start_time"),
         (WINDOWS, {"start_time": "0001-01-01T00:00:00+14:00"}, "start_time"),
         (WINDOWS, {"end_time": "9999-12-31T23:59:59-12:00"}, "end_time"),
+        (WINDOWS, {"start_time": "0036-03-15T19:06:12Z"}, "start_time"),
         (WINDOWS, {"end_time": None}, "end_time"),
         (WINDOWS, {"affected_assets": ["web-01"]}, "affected_assets"),
         (WINDOWS, {"affected_assets": [str(uuid4())]}, "affected_assets"),

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from wedsync_monitor.embedded import location
@@ -150,6 +151,7 @@ class Postgres:
         After a kill -9 of the postmaster its children hold the shared memory for a moment: then it is tried again.
         """
         self.prepare()
+        self._forget_stranger()
         deadline = time.monotonic() + timeout_seconds
         while True:
             process = self._launch()
@@ -163,6 +165,13 @@ class Postgres:
             if time.monotonic() > deadline:
                 raise StartFailed(f"PostgreSQL does not start; see {self.log}")
             time.sleep(0.5)
+
+    def _forget_stranger(self) -> None:
+        """Drop a postmaster.pid whose number another program has by now: PostgreSQL would take it for its own."""
+        lock = self.data / "postmaster.pid"
+        with contextlib.suppress(FileNotFoundError, ValueError, IndexError, psutil.Error):
+            if psutil.Process(int(lock.read_text().split()[0])).name() != "postgres":
+                lock.unlink()
 
     def _launch(self) -> subprocess.Popen[bytes]:
         settings = [part for name, value in self.settings.items() for part in ("-c", f"{name}={value}")]

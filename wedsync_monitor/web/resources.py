@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db.models import Model, QuerySet, TextField
+from django.db.models import DateTimeField, Model, QuerySet, TextField
 from django_filters import rest_framework as filters
 from rest_framework import generics, serializers
 from rest_framework.exceptions import ValidationError
@@ -19,7 +19,7 @@ from wedsync_monitor import policy, schema
 from wedsync_monitor.structured import StructuredField
 from wedsync_monitor.web.pagination import EnvelopePagination
 from wedsync_monitor.web.permissions import verb_of
-from wedsync_monitor.web.serializers import StructureField
+from wedsync_monitor.web.serializers import MomentField, StructureField
 
 _PAGING = {"page_size", "format"}
 _BOOLEANS = ("true", "false")
@@ -132,6 +132,8 @@ def _is_in_a_key(column: TextField[Any, Any]) -> bool:
 
 class StrictSerializer(serializers.ModelSerializer[Any]):
     """Refuses unknown fields, runs the model's own checks, and never shows a secret."""
+
+    serializer_field_mapping = serializers.ModelSerializer.serializer_field_mapping | {DateTimeField: MomentField}
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict):

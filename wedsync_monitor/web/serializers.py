@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -37,6 +38,21 @@ class StructureField(serializers.JSONField):
 
     def _is_new(self) -> bool:
         return getattr(self.parent, "instance", None) is None
+
+
+def is_usual(moment: datetime) -> bool:
+    """Whether `moment` is far enough from the ends of Python's calendar to compute with in every time zone."""
+    return 1900 <= moment.year < 2200
+
+
+class MomentField(serializers.DateTimeField):
+    """A time in a year that one means."""
+
+    def to_internal_value(self, value: Any) -> datetime:
+        moment = super().to_internal_value(value)
+        if not is_usual(moment):
+            raise ValidationError("send a year from 1900 to 2199")
+        return moment
 
 
 def placed(problem: str) -> Any:

@@ -38,12 +38,12 @@ class Command(BaseCommand):
         except supervisor.AlreadyRunning as error:
             raise CommandError(str(error)) from error
         with lock:
+            if left := supervisor.end_leftovers(data_dir):
+                self._say(f"ended {left} processes that an earlier run had left")
             self._refuse_taken_port()
             self._run(data_dir, options["demo"])
 
     def _run(self, data_dir: Path, demo: bool) -> None:
-        if left := supervisor.end_leftovers(data_dir):
-            self._say(f"ended {left} processes that an earlier run had left")
         services = self._servers()
         running = Supervisor(services, self._say)
         try:
