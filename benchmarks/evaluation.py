@@ -69,7 +69,7 @@ def _fill(now: datetime) -> None:
     source = np.random.default_rng(7)
     key = SeriesKey("response_time_ms", "gauge", "ms", {}, "push")
     for asset in assets:
-        columns = Columns((key,), timestamps, source.normal(400, 50, (len(timestamps), 1)), 0, b"response_time_ms")
+        columns = Columns((key,), timestamps, source.normal(400, 50, (len(timestamps), 1)), 0)
         sender = ingestion.Sender(own_asset=asset.pk)
         assert not ingestion.store(Decoded(columns=[columns]), sender, now, lambda names: {}).refusals
     condition = {

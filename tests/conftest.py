@@ -86,15 +86,12 @@ def database(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def person(database: None, settings: Any) -> Callable[..., User]:
+def person(database: None) -> Callable[..., User]:
     """Make a person with roles: `person(Role.SRE)`; without arguments, one who has none."""
-    # The real hash is slow on purpose, half a second for each person.
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     counter = iter(range(1000))
 
-    # Without a password nobody signs in by the form; hashing one takes most of a test's time.
-    def make(*roles: Role, username: str = "", password: str | None = None) -> User:
-        user = User.objects.create_user(username or f"person-{next(counter)}", password=password)
+    def make(*roles: Role, username: str = "") -> User:
+        user = User.objects.create_user(username or f"person-{next(counter)}", password="a long pass phrase")
         user.groups.set(Group.objects.filter(name__in=[role.value for role in roles]))
         return user
 

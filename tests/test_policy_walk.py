@@ -21,7 +21,7 @@ from wedsync_monitor.web.permissions import verb_of
 
 # Open to everybody, or (home) only a redirection: each has its reason.
 OPEN = {
-    "home", "monitoring",  # send on to the first tab that the person may open
+    "home", "monitoring", "start",  # send on to the first tab that the person may open
     "login", "logout",
     "healthz", "readyz", "own-metrics",  # asked by programs that hold no key; say nothing of what is monitored
     "schema", "docs",  # the same for everybody

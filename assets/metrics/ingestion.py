@@ -210,7 +210,7 @@ def _frames_of_columns(batch: Columns, sender: Sender, bounds: _Bounds, outcome:
         return []
     timestamps, values = batch.timestamps[kept], batch.values[kept]
     arrangement = Place(asset_id, (sender.agent_id.bytes if sender.agent_id else b"") + batch.identity)
-    if layout_id := layouts.remembered(arrangement):
+    if batch.identity and (layout_id := layouts.remembered(arrangement)):
         return [Frames(asset_id, layout_id, timestamps, values)]
     keys = {Place(asset_id, key.fingerprint): key for key in (_with_agent(key, sender) for key in batch.series)}
     connection = lookup_connection()
@@ -222,5 +222,6 @@ def _frames_of_columns(batch: Columns, sender: Sender, bounds: _Bounds, outcome:
     found = layouts.layout_ids(connection, [(asset_id, shape)])
     if (asset_id, shape) not in found:
         return _single_series(connection, asset_id, shape, timestamps, values)
-    layouts.remember(arrangement, found[asset_id, shape])
+    if batch.identity:
+        layouts.remember(arrangement, found[asset_id, shape])
     return [Frames(asset_id, found[asset_id, shape], timestamps, values)]

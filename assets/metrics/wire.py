@@ -85,7 +85,7 @@ class Columns:
     timestamps: NDArray[np.int64]
     values: NDArray[np.float64]
     index: int
-    identity: bytes  # the series as they were sent
+    identity: bytes = b""  # the series as an agent sent them
 
 
 class Sample(msgspec.Struct, frozen=True, gc=False):
