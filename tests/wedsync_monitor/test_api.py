@@ -227,7 +227,7 @@ def test_a_reading_token_of_a_writer_only_reads(admin, person):
     said = {"username": "ci", "label": "checks", "scope": "read"}
     program = bearer(admin.post(TOKENS, said, format="json").json()["token"])
     assert program.get("/api/monitoring/assets").status_code == 200
-    assert is_problem(program.post("/api/monitoring/assets", {}, format="json"), 401)
+    assert is_problem(program.post("/api/monitoring/assets", {}, format="json"), 403)
 
 
 @pytest.mark.parametrize(
