@@ -25,7 +25,8 @@ from alerts.selection import AssetTable, active_assets
 from alerts.suppression import Coverage
 from alerts.transitions import Subject
 from assets.metrics import query
-from assets.metrics.query import Samples, SeriesSelector
+from assets.metrics.query import SeriesSelector
+from assets.metrics.samples import Samples, nothing
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +141,7 @@ def _gather(rules: Sequence[AlertRule], now: datetime) -> Round:
     longest = max((condition.get("time_window", 300) for condition in wanted), default=300)
     # A counter's rate needs the sample before the window.
     start = now - timedelta(seconds=longest + 60)
-    samples = query.read(SeriesSelector(names), start, now) if names else query.nothing()
+    samples = query.read(SeriesSelector(names), start, now) if names else nothing()
     samples = samples.rates()
     places = {asset_id: place for place, asset_id in enumerate(assets.ids)}
     owner = np.array([places.get(series.asset_id, -1) for series in samples.series], dtype=np.int64)

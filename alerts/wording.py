@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alerts.conditions import SYMBOLS, MetricCondition, condition_of
 from alerts.models import AlertRule
-from assets.metrics.query import Series
+from assets.metrics.samples import Series
 
 _SHORT = {"cpu": "CPU", "io": "I/O", "mbps": "Mbit/s", "ms": "(ms)"}
 _UNIT_SUFFIXES = ("percent", "ms", "mbps", "seconds", "bytes")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +11,14 @@ import numpy as np
 
 from assets import availability, health
 from assets.metrics import query
-from assets.metrics.query import Samples, Series, SeriesSelector
+from assets.metrics.query import SeriesSelector
+from assets.metrics.samples import Floats, Ints, Samples, Series, thin
 from assets.models import InfrastructureAsset
 from assets.spans import Span
 
 POINTS = 600
 MAX_SERIES = 50
+RAW_AT_MOST = timedelta(hours=48)
 # What the console draws first; the other metrics follow where they are asked for.
 STANDARD = (
     "cpu_usage_percent",
@@ -43,8 +45,11 @@ def iso(moment: datetime) -> str:
 
 
 def read(asset_id: UUID, names: Sequence[str], span: Span) -> Samples:
-    """The asset's series, counters as rates per second."""
-    return query.read(SeriesSelector(tuple(names), (asset_id,)), span.start, span.end).rates()
+    """The asset's series, counters as rates per second; long spans by the hour, with every peak."""
+    selector = SeriesSelector(tuple(names), (asset_id,))
+    if span.end - span.start > RAW_AT_MOST:
+        return query.read_hourly(selector, span.start, span.end)
+    return query.read(selector, span.start, span.end).rates()
 
 
 def history(samples: Samples, points: int = POINTS) -> dict[str, list[dict[str, Any]]]:
@@ -60,7 +65,7 @@ def history(samples: Samples, points: int = POINTS) -> dict[str, list[dict[str, 
     return {title: rows for title, rows in found.items() if rows}
 
 
-def together(samples: Samples, places: Sequence[int]) -> tuple[query.Ints, query.Floats]:
+def together(samples: Samples, places: Sequence[int]) -> tuple[Ints, Floats]:
     """Several series of one metric as one: at each instant the sum of what adds up (counters, ADDED), the smallest of
     what is bad when it is low (LOW_IS_BAD), else the largest."""
     timestamps = np.concatenate([samples.of(place)[0] for place in places])
@@ -89,8 +94,8 @@ def thresholds(samples: Samples) -> list[dict[str, Any]]:
     ]
 
 
-def _points(timestamps: query.Ints, values: query.Floats, points: int) -> list[dict[str, Any]]:
-    kept, shown = query.thin(timestamps, values, points)
+def _points(timestamps: Ints, values: Floats, points: int) -> list[dict[str, Any]]:
+    kept, shown = thin(timestamps, values, points)
     finite = np.isfinite(shown)
     pairs = zip(kept[finite].tolist(), shown[finite].tolist(), strict=True)
     return [{"timestamp": stamp(t), "value": v} for t, v in pairs]
@@ -100,7 +105,7 @@ def chart(samples: Samples, points: int = POINTS) -> list[dict[str, Any]]:
     """[{label, unit, points: [[ms, value]]}] for the console's charts."""
     drawn = []
     for place, series in enumerate(samples.series[:MAX_SERIES]):
-        timestamps, values = query.thin(*samples.of(place), points)
+        timestamps, values = thin(*samples.of(place), points)
         finite = np.isfinite(values)
         pairs = [list(pair) for pair in zip(timestamps[finite].tolist(), values[finite].tolist(), strict=True)]
         unit = series.metric_unit + ("/s" if series.metric_type == "counter" else "")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from celery import shared_task
 
 from assets import agents, assessment
+from assets.metrics import compaction, head
 
 
 @shared_task
@@ -15,3 +16,10 @@ def refresh_health() -> None:
 @shared_task
 def watch_agents() -> None:
     agents.mark_silent(datetime.now(UTC))
+
+
+@shared_task
+def compact_metrics() -> None:
+    now = datetime.now(UTC)
+    head.make_ahead(now)
+    compaction.compact(now)

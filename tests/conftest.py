@@ -8,11 +8,18 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import hypothesis
 import pytest
 from django.contrib.auth.models import Group
 
 from wedsync_monitor.models import User
 from wedsync_monitor.policy import Role
+
+# How fast a machine is says nothing about the code.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
@@ -69,10 +76,11 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
 
     kept = {"auth_group", "auth_permission", "django_content_type"}
     tables = {model._meta.db_table for model in apps.get_models() if model._meta.managed} - kept
+    tables |= {"metric_frame", "metric_block", "metric_daily", "metric_daily_due"}
     with django_db_blocker.unblock():
         yield
         with connection.cursor() as cursor:
-            cursor.execute(f"TRUNCATE {', '.join(sorted(tables))}, metric_frame CASCADE")
+            cursor.execute(f"TRUNCATE {', '.join(sorted(tables))} CASCADE")
         connections.close_all()
     layouts.forget()
     endpoint._assets.clear()

@@ -13,17 +13,26 @@ DAYS_AHEAD = 3
 
 @dataclass(frozen=True)
 class PartitionedTable:
-    """A table partitioned by UTC day, and how many days are kept."""
+    """A table partitioned by UTC day (or year), and how many days are kept."""
 
     name: str
     retention_days: int
+    yearly: bool = False
+
+    def first(self, day: date) -> date:
+        """The first day of the partition that `day` is in."""
+        return day.replace(month=1, day=1) if self.yearly else day
+
+    def after(self, first: date) -> date:
+        """The first day of the partition behind it."""
+        return first.replace(year=first.year + 1) if self.yearly else first + timedelta(days=1)
 
     def partition(self, day: date) -> str:
-        return f"{self.name}_{day:%Y%m%d}"
+        return f"{self.name}_{self.first(day):%Y%m%d}"
 
 
 def existing(table: PartitionedTable) -> dict[date, str]:
-    """The partitions that there are, by day."""
+    """The partitions that there are, by their first day."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass", [table.name])
         names = [row[0] for row in cursor.fetchall()]
@@ -33,9 +42,9 @@ def existing(table: PartitionedTable) -> dict[date, str]:
 def ensure(table: PartitionedTable, days: Iterable[date]) -> list[str]:
     """Make the partitions of `days` that are missing, each in its own transaction; safe to run twice at once."""
     have = existing(table)
-    made = [day for day in sorted(set(days)) if day not in have]
+    made = [first for first in sorted({table.first(day) for day in days}) if first not in have]
     for day in made:
-        bounds = [f"{day:%Y-%m-%d} 00:00:00+00", f"{day + timedelta(days=1):%Y-%m-%d} 00:00:00+00"]
+        bounds = [f"{day:%Y-%m-%d} 00:00:00+00", f"{table.after(day):%Y-%m-%d} 00:00:00+00"]
         with transaction.atomic(), connection.cursor() as cursor:
             # One maker at a time until its commit: CREATE … IF NOT EXISTS alone still races.
             cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [table.name])
@@ -51,7 +60,7 @@ def maintain(table: PartitionedTable, today: date) -> tuple[list[str], list[str]
     oldest = today - timedelta(days=table.retention_days)
     span = (today + DAYS_AHEAD * timedelta(days=1) - oldest).days
     made = ensure(table, (oldest + timedelta(days=offset) for offset in range(span + 1)))
-    dropped = [name for day, name in existing(table).items() if day < oldest]
+    dropped = [name for day, name in existing(table).items() if table.after(day) <= oldest]
     for name in dropped:
         with connection.cursor() as cursor:
             cursor.execute(f"DROP TABLE IF EXISTS {name}")

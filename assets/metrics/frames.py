@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -72,6 +73,32 @@ def _row_type(columns: int) -> np.dtype[Any]:
     )
 
 
+# In a row of frames the array's length stands behind the fields before it; the next row behind the array.
+_BEFORE_VALUES = 2 + 20 + 12 + 12
+_LENGTHS = struct.Struct(">i")
+_PLACE = struct.Struct(">16x4xq")
+
+
+def parse_frames(copied: bytes) -> list[Frames]:
+    """The frames of a binary COPY of (asset_id, layout_id, ts, values), gathered by asset and layout."""
+    rows: dict[bytes, list[bytes]] = {}
+    at, end = len(COPY_HEADER), len(copied) - len(COPY_TRAILER)
+    while at < end:
+        size = _BEFORE_VALUES + 4 + _LENGTHS.unpack_from(copied, at + _BEFORE_VALUES)[0]
+        # The asset's 16 bytes, the layout's length and its 8.
+        rows.setdefault(copied[at + 6 : at + 34], []).append(copied[at : at + size])
+        at += size
+    return [_gathered(place, found) for place, found in rows.items()]
+
+
+def _gathered(place: bytes, rows: list[bytes]) -> Frames:
+    columns = (len(rows[0]) - _BEFORE_VALUES - 4 - 20) // 12
+    table = np.frombuffer(b"".join(rows), dtype=_row_type(columns))
+    timestamps = table["ts"].astype(np.int64) // 1000 + POSTGRES_EPOCH_MS
+    values = table["elements"]["value"].astype(np.float64)
+    return Frames(UUID(bytes=place[:16]), _PLACE.unpack(place)[0], timestamps, values)
+
+
 # Rows of a COPY … TO STDOUT (FORMAT binary) of (bigint, timestamptz, float8), none of them null: fixed width, so that
 # NumPy reads them without a loop.
 _SAMPLE_ROW = np.dtype(
@@ -93,3 +120,12 @@ def parse_samples(copied: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64], 
     rows = np.frombuffer(body, dtype=_SAMPLE_ROW)
     timestamps = rows["ts"].astype(np.int64) // 1000 + POSTGRES_EPOCH_MS
     return rows["series"].astype(np.int64), timestamps, rows["value"].astype(np.float64)
+
+
+def parse_statistics(copied: bytes, width: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Series ids, hours (ms since 1970) and (k, width) statistics of a binary COPY of rows of just these."""
+    number = np.dtype([("length", ">i4"), ("value", ">f8")])
+    row = np.dtype([*_SAMPLE_ROW.descr[:5], ("numbers", number, (width,))])
+    rows = np.frombuffer(memoryview(copied)[len(COPY_HEADER) : -len(COPY_TRAILER)], dtype=row)
+    hours = rows["ts"].astype(np.int64) // 1000 + POSTGRES_EPOCH_MS
+    return rows["series"].astype(np.int64), hours, rows["numbers"]["value"].astype(np.float64)

@@ -55,6 +55,11 @@ class TestOneMaker:
         maintain(TABLE, day(30))
         assert sorted(existing(TABLE)) == [day(number) for number in range(28, 30 + DAYS_AHEAD + 1)]
 
+    def test_a_yearly_table_has_a_partition_for_each_year_of_its_retention(self):
+        years = PartitionedTable("things", retention_days=800, yearly=True)
+        assert maintain(years, TODAY)[0] == ["things_20230101", "things_20240101", "things_20250101", "things_20260101"]
+        assert maintain(years, day(365)) == (["things_20270101"], ["things_20230101"])
+
     def test_only_the_days_that_are_missing_are_made(self):
         ensure(TABLE, [day(1)])
         assert ensure(TABLE, [day(2), day(1), day(2), day(0)]) == ["things_20260227", "things_20260301"]
@@ -83,7 +88,7 @@ def test_the_task_keeps_every_partitioned_table_ready_for_the_coming_days():
     maintain_partitions()
     today = datetime.now(UTC).date()
     for table in partitioned_tables():
-        assert {today + timedelta(days=number) for number in range(DAYS_AHEAD + 1)} <= set(existing(table))
+        assert {table.first(today + timedelta(days=number)) for number in range(DAYS_AHEAD + 1)} <= set(existing(table))
 
 
 @pytest.mark.usefixtures("database")

@@ -21,6 +21,7 @@ TICKS = (
     ("alerts.tasks.deliver_due_notifications", 5),
     ("assets.tasks.refresh_health", 15),
     ("assets.tasks.watch_agents", 30),
+    ("assets.tasks.compact_metrics", 300),
     ("wedsync_monitor.tasks.maintain_partitions", 3600),
     ("wedsync_monitor.tasks.note_beat", 5),
 )
@@ -36,7 +37,9 @@ def prepare(data_dir: Path, demo: bool = False) -> None:
     with audit.acting("first start"):
         from alerts import defaults
         from assets import enrolment
+        from assets.metrics import head
 
+        head.make_ahead(datetime.now(UTC))
         enrolment.enrol_this_machine(platform.node() or "localhost", data_dir / "agent-key", datetime.now(UTC))
         defaults.create_rules()
         if demo:

@@ -1,0 +1,207 @@
+"""From the head to blocks, and from blocks to daily rows; one process at a time, safe to kill at any point.
+
+1. The frames of a closed hour are taken out of the head and written as blocks in one transaction, some assets at a
+   time; what came late is merged with the block that is there. The day is noted as due in the same transaction.
+2. A partition of the head that is empty then is dropped.
+3. Days that are due and over get their daily rows, from the statistics of their blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from django.db import connection, transaction
+
+from assets.metrics import blocks, head
+from assets.metrics.frames import Frames, parse_frames
+
+# An hour is closed once samples that are a little late are in.
+GRACE = timedelta(minutes=10)
+_FRAMES_AT_ONCE = 20_000
+_DAYS_AT_ONCE = 500
+_LOCK = 0x7765645F_626C6F63
+
+Step = Callable[[str], None]
+
+
+@dataclass
+class Report:
+    """What one round did."""
+
+    frames: int = 0
+    blocks: int = 0
+    days: int = 0
+    partitions_dropped: int = 0
+
+
+def compact(now: datetime, step: Step = lambda name: None) -> Report:
+    """Do what is due at `now`; `step` is told of each point at which a crash could come."""
+    report = Report()
+    with _alone() as mine:
+        if not mine:
+            return report
+        for hour in head.closed_hours(now - GRACE):
+            for assets in _portions(hour):
+                with transaction.atomic():
+                    _compact(hour, assets, report, step)
+                    step("before commit")
+                step("after commit")
+            report.partitions_dropped += head.drop_if_empty(hour)
+            step("after drop")
+        while made := _make_daily_rows(now, step):
+            report.days += made
+    return report
+
+
+@contextmanager
+def _alone() -> Iterator[bool]:
+    """Hold the compactors' lock; False where another has it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+        mine = bool(cursor.fetchone()[0])
+    try:
+        yield mine
+    finally:
+        if mine:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+def _portions(hour: datetime) -> Iterator[list[UUID]]:
+    """The assets with frames in `hour`, so many at a time that their frames fit in memory."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT asset_id, count(*) FROM metric_frame WHERE ts >= %s AND ts < %s GROUP BY 1 ORDER BY 1",
+            [hour, hour + head.HOUR],
+        )
+        counted = cursor.fetchall()
+    portion: list[UUID] = []
+    size = 0
+    for asset_id, number in counted:
+        if portion and size + number > _FRAMES_AT_ONCE:
+            yield portion
+            portion, size = [], 0
+        portion.append(asset_id)
+        size += number
+    if portion:
+        yield portion
+
+
+def _compact(hour: datetime, assets: list[UUID], report: Report, step: Step) -> None:
+    taken = _take(hour, assets)
+    step("taken")
+    known = _blocks_of(hour, assets)
+    rows = []
+    for frames in taken:
+        order = np.argsort(frames.timestamps)
+        part = frames.timestamps[order], frames.values[order]
+        place = frames.asset_id, frames.layout_id
+        rows.append((place, blocks.build(*(blocks.merge(known[place], part) if place in known else part))))
+        report.frames += len(order)
+    _write(hour, rows)
+    step("written")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO metric_daily_due SELECT unnest(%s::uuid[]), %s ON CONFLICT DO NOTHING",
+            [assets, hour.date()],
+        )
+    report.blocks += len(rows)
+
+
+def _take(hour: datetime, assets: list[UUID]) -> list[Frames]:
+    """Remove these frames from the head; exactly what is removed is answered."""
+    statement = """COPY (DELETE FROM metric_frame WHERE ts >= %(start)s AND ts < %(end)s AND asset_id = ANY(%(assets)s)
+                         RETURNING asset_id, layout_id, ts, "values") TO STDOUT (FORMAT binary)"""
+    with connection.cursor() as cursor:
+        parameters = {"start": hour, "end": hour + head.HOUR, "assets": assets}
+        with cursor.cursor.copy(statement, parameters) as copy:  # type: ignore[attr-defined]
+            return parse_frames(b"".join(bytes(part) for part in copy))
+
+
+_Place = tuple[UUID, int]
+
+
+def _blocks_of(hour: datetime, assets: list[UUID]) -> dict[_Place, tuple[blocks.Ints, blocks.Floats]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT asset_id, layout_id, instants, times, ends, "columns" FROM metric_block
+               WHERE hour = %s AND asset_id = ANY(%s) FOR UPDATE""",
+            [hour, assets],
+        )
+        return {
+            (row[0], row[1]): blocks.open_up(row[2], bytes(row[3]), row[4], bytes(row[5])) for row in cursor.fetchall()
+        }
+
+
+def _write(hour: datetime, rows: list[tuple[_Place, blocks.Block]]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """INSERT INTO metric_block
+                   (asset_id, layout_id, hour, instants, last_ts, times, ends, "columns", statistics)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+               ON CONFLICT (asset_id, hour, layout_id) DO UPDATE SET
+                   instants = excluded.instants, last_ts = excluded.last_ts, times = excluded.times,
+                   ends = excluded.ends, "columns" = excluded."columns", statistics = excluded.statistics,
+                   written_at = now()""",
+            [
+                (
+                    asset_id,
+                    layout_id,
+                    hour,
+                    block.instants,
+                    datetime.fromtimestamp(block.last_ms / 1000, UTC),
+                    block.times,
+                    block.ends,
+                    block.columns,
+                    block.statistics.ravel().tolist(),
+                )
+                for (asset_id, layout_id), block in rows
+            ],
+        )
+
+
+def _make_daily_rows(now: datetime, step: Step) -> int:
+    """Make the daily rows of some asset days that are due and over; how many."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            """DELETE FROM metric_daily_due WHERE (asset_id, day) IN (
+                   SELECT asset_id, day FROM metric_daily_due WHERE day < %s
+                   ORDER BY day, asset_id LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING asset_id, day""",
+            [(now - GRACE).astimezone(UTC).date(), _DAYS_AT_ONCE],
+        )
+        due: list[tuple[UUID, date]] = cursor.fetchall()
+        for day in sorted({day for _, day in due}):
+            _make_day(day, [asset_id for asset_id, its in due if its == day])
+        step("daily rows written")
+    step("daily rows committed")
+    return len(due)
+
+
+def _make_day(day: date, assets: list[UUID]) -> None:
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    tables: dict[_Place, list[Any]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT asset_id, layout_id, statistics FROM metric_block
+               WHERE hour >= %s AND hour < %s AND asset_id = ANY(%s) ORDER BY hour""",
+            [start, start + timedelta(days=1), assets],
+        )
+        for asset_id, layout_id, statistics in cursor.fetchall():
+            tables.setdefault((asset_id, layout_id), []).append(statistics)
+        cursor.executemany(
+            """INSERT INTO metric_daily (asset_id, layout_id, day, statistics) VALUES (%s, %s, %s, %s)
+               ON CONFLICT (asset_id, day, layout_id) DO UPDATE SET statistics = excluded.statistics""",
+            [(*place, day, _combined(hours)) for place, hours in tables.items()],
+        )
+
+
+def _combined(hours: list[Any]) -> list[float]:
+    table = np.array(hours, dtype=np.float64).reshape(len(hours), -1, len(blocks.STATISTICS))
+    combined: list[float] = blocks.combine(table).ravel().tolist()
+    return combined
