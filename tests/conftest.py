@@ -72,7 +72,7 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     from django.db import connection, connections
 
     from assets import authentication
-    from assets.metrics import endpoint, layouts
+    from assets.metrics import directory, layouts, owners
 
     kept = {"auth_group", "auth_permission", "django_content_type"}
     tables = {model._meta.db_table for model in apps.get_models() if model._meta.managed} - kept
@@ -83,7 +83,8 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
             cursor.execute(f"TRUNCATE {', '.join(sorted(tables))} CASCADE")
         connections.close_all()
     layouts.forget()
-    endpoint._assets.clear()
+    owners.forget()
+    directory.forget()
     authentication._senders.clear()
 
 

@@ -12,11 +12,13 @@ from uuid import UUID
 import numpy as np
 import psycopg
 from django.conf import settings
+from numpy.typing import NDArray
 
-from assets.metrics import grouping, layouts
+from assets.metrics import directory, grouping, layouts
 from assets.metrics.committing import Unavailable, committer, lookup_connection
 from assets.metrics.frames import Frames
 from assets.metrics.identity import SeriesKey
+from assets.metrics.labelled import Labelled, Named, NotASeries
 from assets.metrics.layouts import Place
 from assets.metrics.wire import Columns, Decoded, Refusal, Sample
 
@@ -73,6 +75,8 @@ def store(decoded: Decoded, sender: Sender, now: datetime, find_assets: AssetFin
     try:
         frames = _lay_out_samples(decoded.samples, sender, bounds, find_assets, outcome)
         frames += _lay_out_columns(decoded.columns, sender, bounds, outcome)
+        if decoded.labelled is not None:
+            frames += _lay_out_labelled(decoded.labelled, sender, bounds, find_assets, outcome)
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise Unavailable(str(error)) from error
     if frames:
@@ -112,15 +116,21 @@ _Series = tuple[Place, SeriesKey, float]
 
 def _series_of(sample: Sample, sender: Sender, assets: dict[str, UUID]) -> _Series | str:
     """The series that a sample belongs to, with its quality; or why the sender may not write it."""
-    asset_id = sender.own_asset if sample.asset is None else assets.get(sample.asset)
-    if asset_id is None:
-        if sample.asset is None:
-            return "name the asset by its id or name"
-        return f"no asset has the id or name {sample.asset!r}"
-    if sender.own_asset is not None and asset_id != sender.own_asset:
-        return "an agent key writes its own asset's metrics only"
+    asset_id = _owner_of(sample.asset, sender, assets)
+    if isinstance(asset_id, str):
+        return asset_id
     key = _with_agent(sample.key, sender)
     return Place(asset_id, key.fingerprint), key, sample.quality
+
+
+def _owner_of(name: str | None, sender: Sender, assets: dict[str, UUID]) -> UUID | str:
+    """The asset that a sender means by `name`; or why the sender may not write it."""
+    asset_id = sender.own_asset if name is None else assets.get(name)
+    if asset_id is None:
+        return "name the asset by its id or name" if name is None else f"no asset has the id or name {name!r}"
+    if sender.own_asset is not None and asset_id != sender.own_asset:
+        return "an agent key writes its own asset's metrics only"
+    return asset_id
 
 
 def _with_agent(key: SeriesKey, sender: Sender) -> SeriesKey:
@@ -187,6 +197,82 @@ def _single_series(
             layout_id = found[asset_id, (series_id,)]
             frames.append(Frames(asset_id, layout_id, timestamps[there], column[there][:, None]))
     return frames
+
+
+def _lay_out_labelled(
+    labelled: Labelled, sender: Sender, bounds: _Bounds, find_assets: AssetFinder, outcome: Outcome
+) -> list[Frames]:
+    labelled = _usable(labelled, bounds, outcome)
+    if not len(labelled.origin):
+        return []
+
+    def still_there(owners: Sequence[directory.Owner]) -> list[bool]:
+        assets = find_assets({owner.name for owner in owners if owner.name is not None})
+        return [_owner_of(owner.name, sender, assets) == owner.asset_id for owner in owners]
+
+    scope = (labelled.form, sender.agent_id)
+    found = directory.look_up(scope, labelled.names, still_there)
+    unknown = (found.table[:, 0] < 0) & (np.bincount(labelled.origin, minlength=len(labelled.names)) > 0)
+    if unknown.any():
+        learnt, reasons = _learn(labelled, np.flatnonzero(unknown), sender, find_assets)
+        directory.keep(scope, {labelled.names[number]: entry for number, entry in learnt.items()})
+        found = found.add(learnt)
+        labelled = _refuse_nameless(labelled, reasons, outcome)
+    rows = found.table[labelled.origin]
+    assets = [owner.asset_id for owner in found.owners]
+    grouped = grouping.group(rows[:, 0], rows[:, 1], labelled.timestamps, labelled.values)
+    return _stack(lookup_connection(), assets, grouped)
+
+
+def _usable(labelled: Labelled, bounds: _Bounds, outcome: Outcome) -> Labelled:
+    """Samples with a finite value and a time that is kept."""
+    timely = (labelled.timestamps >= bounds.oldest_ms) & (labelled.timestamps <= bounds.newest_ms)
+    infinite, missing = np.isinf(labelled.values), np.isnan(labelled.values)
+    for index, timestamp in zip(labelled.index[~timely].tolist(), labelled.timestamps[~timely].tolist(), strict=True):
+        outcome.refusals.append(Refusal(index, "timestamp", bounds.problem(timestamp) or ""))
+    for index in labelled.index[timely & infinite].tolist():
+        outcome.refusals.append(Refusal(index, "value", "send a finite number"))
+    return labelled.take(timely & ~infinite & ~missing)
+
+
+def _learn(
+    labelled: Labelled, unknown: NDArray[np.int64], sender: Sender, find_assets: AssetFinder
+) -> tuple[dict[int, directory.Entry], dict[int, tuple[str, str]]]:
+    """The entries of names that are unknown so far; (field, reason) of those that cannot have one."""
+    reasons: dict[int, tuple[str, str]] = {}
+    described: dict[int, Named] = {}
+    for number in unknown.tolist():
+        try:
+            described[number] = labelled.describe(labelled.names[number])
+        except NotASeries as error:
+            reasons[number] = error.field, error.reason
+    assets = find_assets({named.asset for named in described.values() if named.asset is not None})
+    places: dict[int, tuple[Place, SeriesKey]] = {}
+    for number, named in described.items():
+        asset_id = _owner_of(named.asset, sender, assets)
+        if isinstance(asset_id, str):
+            reasons[number] = "asset", asset_id
+        else:
+            key = _with_agent(named.key, sender)
+            places[number] = Place(asset_id, key.fingerprint), key
+    ids = layouts.series_ids(lookup_connection(), dict(places.values()))
+    entries: dict[int, directory.Entry] = {}
+    for number, (place, _) in places.items():
+        if place in ids:
+            owner = directory.Owner(described[number].asset, place.asset_id)
+            entries[number] = directory.Entry(owner, ids[place])
+        else:
+            reasons[number] = "asset", "the asset was deleted"
+    return entries, reasons
+
+
+def _refuse_nameless(labelled: Labelled, reasons: dict[int, tuple[str, str]], outcome: Outcome) -> Labelled:
+    if not reasons:
+        return labelled
+    bad = np.isin(labelled.origin, list(reasons))
+    for index, number in zip(labelled.index[bad].tolist(), labelled.origin[bad].tolist(), strict=True):
+        outcome.refusals.append(Refusal(index, *reasons[number]))
+    return labelled.take(~bad)
 
 
 def _lay_out_columns(batches: Sequence[Columns], sender: Sender, bounds: _Bounds, outcome: Outcome) -> list[Frames]:

@@ -15,12 +15,14 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+import cramjam
 import msgspec
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
 from assets.metrics.identity import SeriesKey
+from assets.metrics.labelled import Labelled
 
 MAX_SERIES_PER_BATCH = 10_000
 MAX_SAMPLES_PER_REQUEST = 1_000_000
@@ -105,6 +107,7 @@ class Decoded:
 
     samples: list[Sample] = field(default_factory=list)
     columns: list[Columns] = field(default_factory=list)
+    labelled: Labelled | None = None
     refusals: list[Refusal] = field(default_factory=list)
 
 
@@ -115,10 +118,11 @@ def unpack(body: bytes, encoding: str, limit: int) -> bytes:
         "identity": _plain,
         "gzip": _gunzip,
         "zstd": _unzstd,
+        "snappy": _unsnappy,
     }
     reader = readers.get(encoding.strip().lower())
     if reader is None:
-        raise Malformed(f"Content-Encoding {encoding!r} is not understood; send gzip, zstd or none")
+        raise Malformed(f"Content-Encoding {encoding!r} is not understood; send gzip, zstd, snappy or none")
     unpacked = reader(body, limit)
     if len(unpacked) > limit:
         raise TooLarge(f"the request unpacks to more than {limit} bytes; send it in parts")
@@ -146,6 +150,16 @@ def _unzstd(body: bytes, limit: int) -> bytes:
             return bytes(stream.read(limit + 1))
     except zstandard.ZstdError as error:
         raise Malformed(f"the body is not zstd: {error}") from error
+
+
+def _unsnappy(body: bytes, limit: int) -> bytes:
+    """Snappy's block format, which says at its start how much it will become."""
+    try:
+        if cramjam.snappy.decompress_raw_len(body) > limit:
+            raise TooLarge(f"the request unpacks to more than {limit} bytes; send it in parts")
+        return bytes(cramjam.snappy.decompress_raw(body))
+    except cramjam.DecompressionError as error:
+        raise Malformed(f"the body is not snappy's block format: {error}") from error
 
 
 _one = msgspec.json.Decoder(JsonSample)

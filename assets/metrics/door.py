@@ -1,0 +1,124 @@
+"""The one door of all ways in: who sends, how much is taken, the commit, and the codes of what goes wrong.
+
+A way in says how its bytes are read and how its senders are answered; nothing else differs. Answered 2xx only after
+the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+import psycopg
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from assets import authentication
+from assets.metrics import ingestion, wire
+from assets.metrics.committing import Revoked, Unavailable
+from assets.metrics.ingestion import Outcome
+from assets.metrics.owners import find_assets
+from assets.metrics.wire import Decoded
+from wedsync_monitor.policy import Verb
+from wedsync_monitor.web.errors import RETRY_AFTER_SECONDS
+
+
+class UnknownMediaType(wire.Malformed):
+    """The body is of a kind that is not understood."""
+
+
+class WayIn(Protocol):
+    """What tells one way in from another."""
+
+    def decode(self, request: HttpRequest, body: bytes, now_ms: int) -> Decoded:
+        """`body` is without its Content-Encoding. Raises Malformed, UnknownMediaType or TooLarge."""
+        ...
+
+    def answer(self, request: HttpRequest, outcome: Outcome) -> HttpResponse:
+        """After the commit: all was kept, or a part, or nothing."""
+        ...
+
+    def refuse(self, request: HttpRequest, code: int, detail: str) -> HttpResponse:
+        """Nothing was kept."""
+        ...
+
+
+def view_of(way: WayIn) -> Callable[[HttpRequest], HttpResponse]:
+    """The view of a way in. Agents send with their keys; people with tokens, if they have the verb SEND."""
+
+    @csrf_exempt
+    def view(request: HttpRequest) -> HttpResponse:
+        if request.method != "POST":
+            return way.refuse(request, 405, "Send samples by POST.")
+        try:
+            return way.answer(request, _take(way, request, datetime.now(UTC)))
+        except (
+            authentication.NotAllowed,
+            wire.Malformed,
+            wire.TooLarge,
+            Revoked,
+            Unavailable,
+            psycopg.Error,
+        ) as error:
+            return _refuse(way, request, *_told(error))
+
+    view.policy_resource, view.policy_verbs = "metrics", {"POST": Verb.SEND}  # type: ignore[attr-defined]
+    return view
+
+
+class _Unknown(Revoked):
+    """No valid credential came along."""
+
+
+def _take(way: WayIn, request: HttpRequest, now: datetime) -> Outcome:
+    sender = authentication.sender_of(_authorization(request), now)
+    if sender is None:
+        raise _Unknown
+    decoded = way.decode(request, _body_of(request), int(now.timestamp() * 1000))
+    return ingestion.store(decoded, sender, now, find_assets)
+
+
+def _authorization(request: HttpRequest) -> bytes:
+    """The Authorization header; Influx clients write Token where others write Bearer."""
+    given = request.headers.get("Authorization", "").encode()
+    scheme, _, secret = given.partition(b" ")
+    return b"Bearer " + secret if scheme.lower() == b"token" else given
+
+
+def _body_of(request: HttpRequest) -> bytes:
+    """The body without its Content-Encoding. A body that is too large, as sent or unpacked, is not read to its end."""
+    too_large = wire.TooLarge(f"send at most {settings.INGEST_MAX_BODY_BYTES} bytes in one request")
+    length = request.headers.get("Content-Length", "")
+    if length.isdigit() and int(length) > settings.INGEST_MAX_BODY_BYTES:
+        raise too_large
+    body = request.read(settings.INGEST_MAX_BODY_BYTES + 1)
+    if len(body) > settings.INGEST_MAX_BODY_BYTES:
+        raise too_large
+    return wire.unpack(body, request.headers.get("Content-Encoding", ""), settings.INGEST_MAX_DECODED_BYTES)
+
+
+def _told(error: Exception) -> tuple[int, str]:
+    """The status of an error, and what the sender is told."""
+    if isinstance(error, authentication.NotAllowed):
+        return 403, "This token may not send metrics."
+    if isinstance(error, _Unknown):
+        return 401, "Send Authorization: Bearer with an agent's key or a person's token."
+    if isinstance(error, Revoked):
+        return 401, "This key or token was revoked or has expired."
+    if isinstance(error, Unavailable | psycopg.OperationalError):
+        return 503, "The samples could not be stored; nothing was kept. Send them again in a few seconds."
+    for kind, code in ((wire.TooLarge, 413), (UnknownMediaType, 415), (wire.Malformed, 400)):
+        if isinstance(error, kind):
+            return code, str(error)
+    raise error
+
+
+def _refuse(way: WayIn, request: HttpRequest, code: int, detail: str) -> HttpResponse:
+    response = way.refuse(request, code, detail)
+    if code == 503:
+        response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if code == 401:
+        response["WWW-Authenticate"] = "Bearer"
+    return response
