@@ -7,6 +7,7 @@ checked again inside that transaction, so that a revoked one stores nothing from
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections import deque
@@ -20,14 +21,18 @@ import psycopg
 
 from assets.metrics.frames import COPY_HEADER, COPY_INTO, COPY_TRAILER
 
+log = logging.getLogger(__name__)
+
 _MAX_BYTES_PER_COMMIT = 32 * 1024 * 1024
 _MAX_BYTES_WAITING = 256 * 1024 * 1024
 _COMMIT_TIMEOUT_SECONDS = 30
 
 _STILL_VALID = """
-    SELECT id FROM agent_keys WHERE id = ANY(%(ids)s) AND revoked_at IS NULL AND expires_at > now()
+    SELECT key.id FROM agent_keys key JOIN monitoring_agents agent ON agent.id = key.agent_id AND agent.is_active
+    WHERE key.id = ANY(%(ids)s) AND key.revoked_at IS NULL AND key.expires_at > now()
     UNION ALL
-    SELECT id FROM api_tokens WHERE id = ANY(%(ids)s) AND revoked_at IS NULL AND expires_at > now()"""
+    SELECT token.id FROM api_tokens token JOIN users person ON person.id = token.user_id AND person.is_active
+    WHERE token.id = ANY(%(ids)s) AND token.revoked_at IS NULL AND token.expires_at > now()"""
 _STAGE = "CREATE TEMPORARY TABLE staged (LIKE metric_frame INCLUDING DEFAULTS) ON COMMIT DROP"
 _MERGE = "INSERT INTO metric_frame SELECT * FROM staged ON CONFLICT DO NOTHING"
 
@@ -79,6 +84,11 @@ class Committer:
                 refused = self._store(batch)
             except psycopg.Error as error:
                 self._fail(batch, error)
+                continue
+            except Exception as error:  # the thread serves the whole process and must not end
+                log.exception("samples could not be committed")
+                for submission in batch:
+                    submission.done.set_exception(Unavailable(str(error)))
                 continue
             for submission in batch:
                 if submission.credential in refused:
@@ -148,17 +158,19 @@ class Committer:
 
 
 def connect(conninfo: dict[str, Any]) -> psycopg.Connection[Any]:
-    """An autocommit connection beside Django's, with short waits for what is away."""
-    return psycopg.connect(**conninfo, autocommit=True)
+    """An autocommit connection beside Django's, with short waits for what is away or hangs."""
+    limits = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 10}
+    connection = psycopg.connect(**(limits | conninfo), autocommit=True)
+    connection.execute(f"SET statement_timeout = '{_COMMIT_TIMEOUT_SECONDS}s'")
+    return connection
 
 
 def conninfo() -> dict[str, Any]:
     """Django's database as psycopg names it."""
     from django.db import connection
 
-    parameters = connection.get_connection_params()
-    wanted = ("dbname", "host", "port", "user", "password", "connect_timeout", "sslmode", "sslrootcert")
-    return {name: parameters[name] for name in wanted if name in parameters}
+    own = ("client_encoding", "cursor_factory", "context", "prepare_threshold")
+    return {name: value for name, value in connection.get_connection_params().items() if name not in own}
 
 
 _Place = tuple[int, str, str, str]

@@ -108,7 +108,7 @@ def _told(error: Exception) -> tuple[int, str]:
     if isinstance(error, Revoked):
         return 401, "This key or token was revoked or has expired."
     if isinstance(error, Unavailable | psycopg.OperationalError):
-        return 503, "The samples could not be stored; nothing was kept. Send them again in a few seconds."
+        return 503, "The samples could not be stored for certain. Send them again in a few seconds; none counts twice."
     for kind, code in ((wire.TooLarge, 413), (UnknownMediaType, 415), (wire.Malformed, 400)):
         if isinstance(error, kind):
             return code, str(error)

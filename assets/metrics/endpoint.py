@@ -7,7 +7,7 @@ from dataclasses import asdict
 import msgspec
 from django.http import HttpRequest, HttpResponse
 
-from assets.metrics import door, openapi, wire
+from assets.metrics import columnar, door, openapi, wire
 from assets.metrics.ingestion import Outcome
 from wedsync_monitor.web.errors import problem_json
 
@@ -20,7 +20,7 @@ class _Own:
 
     def decode(self, request: HttpRequest, body: bytes, now_ms: int) -> wire.Decoded:
         if request.content_type in COLUMNAR:
-            return wire.decode_columnar(body)
+            return columnar.decode(body)
         if request.content_type in ("application/json", "", "text/plain"):
             return wire.decode_json(body, now_ms)
         raise door.UnknownMediaType(f"send application/json or {COLUMNAR[0]}, not {request.content_type}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -290,8 +291,8 @@ def _frames_of_columns(batch: Columns, sender: Sender, bounds: _Bounds, outcome:
     asset_id = sender.own_asset
     assert asset_id is not None
     kept = (batch.timestamps >= bounds.oldest_ms) & (batch.timestamps <= bounds.newest_ms)
-    for timestamp in batch.timestamps[~kept]:
-        outcome.refusals.append(Refusal(batch.index, "timestamps", bounds.problem(int(timestamp)) or ""))
+    reasons = Counter(bounds.problem(int(timestamp)) or "" for timestamp in batch.timestamps[~kept])
+    outcome.refusals += [Refusal(batch.index, "timestamps", f"{n} of them: {why}") for why, n in reasons.items()]
     if not kept.any():
         return []
     timestamps, values = batch.timestamps[kept], batch.values[kept]

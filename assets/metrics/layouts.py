@@ -41,7 +41,7 @@ class Memory:
 
     def find(self, places: Sequence[Place]) -> dict[Place, int]:
         entries = self._entries
-        return {place: entries[place] for place in places if place in entries}
+        return {place: row for place in places if (row := entries.get(place)) is not None}
 
     def keep(self, found: dict[Place, int]) -> None:
         with self._lock:

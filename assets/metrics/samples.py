@@ -102,7 +102,9 @@ def assemble(series: list[Series], ids: Ints, timestamps: Ints, values: Floats) 
     places = {one.id: place for place, one in enumerate(series)}
     if len(ids):
         unique, inverse = np.unique(ids, return_inverse=True)
-        owner = np.array([places[series_id] for series_id in unique.tolist()], dtype=np.int64)[inverse]
+        # A series that was made after `series` was read is not known here.
+        owner = np.array([places.get(series_id, -1) for series_id in unique.tolist()], dtype=np.int64)[inverse]
+        owner, timestamps, values = owner[owner >= 0], timestamps[owner >= 0], values[owner >= 0]
         order = np.lexsort((timestamps, owner))
         owner, timestamps, values = owner[order], timestamps[order], values[order]
         last = np.ones(len(owner), dtype=bool)

@@ -1,4 +1,4 @@
-"""What senders put on the wire, decoded into columns: JSON samples and the agent's columnar form. Pure: no Django.
+"""JSON samples as senders put them on the wire, and what every way in decodes to. Pure: no Django.
 
 A bad sample is refused by itself, with its index and what to send instead; the rest of the request is kept.
 """
@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from assets.metrics.identity import SeriesKey
 from assets.metrics.labelled import Labelled
 
-MAX_SERIES_PER_BATCH = 10_000
 MAX_SAMPLES_PER_REQUEST = 1_000_000
 
 
@@ -66,17 +65,6 @@ class _Many(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Mixed(msgspec.Struct, forbid_unknown_fields=True):
     metrics: list[msgspec.Raw]
-
-
-class _ColumnarBatch(msgspec.Struct, forbid_unknown_fields=True):
-    series: msgspec.Raw
-    timestamps: bytes
-    values: bytes
-
-
-class _Columnar(msgspec.Struct, forbid_unknown_fields=True):
-    v: int
-    batches: list[_ColumnarBatch]
 
 
 @dataclass(frozen=True)
@@ -171,7 +159,7 @@ def decode_json(body: bytes, now_ms: int) -> Decoded:
     """One sample, or {"metrics": [samples]}. Raises Malformed where the body is neither."""
     try:
         given = _many.decode(body).metrics if b'"metrics"' in body else [_one.decode(body)]
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _decode_one_by_one(body, now_ms)
     _refuse_too_many(given)
     decoded = Decoded()
@@ -186,7 +174,7 @@ def _decode_one_by_one(body: bytes, now_ms: int) -> Decoded:
         whole = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError as error:
         raise Malformed('send one sample as an object, or {"metrics": [samples]}') from error
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _decode_lenient(body, now_ms, error)
     if "metrics" not in whole:
         return _collect([partial(_one.decode, body)], now_ms)
@@ -208,7 +196,13 @@ def _decode_lenient(body: bytes, now_ms: int, error: Exception) -> Decoded:
     items = whole.get("metrics", [whole])
     if not isinstance(items, list):
         raise Malformed('"metrics" must be a list of samples')
-    return _collect([partial(msgspec.convert, item, JsonSample) for item in items], now_ms)
+    return _collect([partial(_converted, item) for item in items], now_ms)
+
+
+def _converted(item: Any) -> JsonSample:
+    # Half of a surrogate pair can be written in JSON and stored nowhere.
+    json.dumps(item, ensure_ascii=False).encode()
+    return msgspec.convert(item, JsonSample)
 
 
 def _refuse_too_many(samples: Sized) -> None:
@@ -225,6 +219,8 @@ def _collect(readers: list[Callable[[], JsonSample]], now_ms: int) -> Decoded:
         except msgspec.ValidationError as error:
             reason, _, path = str(error).partition(" - at `$.")
             decoded.refusals.append(Refusal(index, path.rstrip("`"), reason))
+        except UnicodeError:
+            decoded.refusals.append(Refusal(index, "", "send text that is valid Unicode, as UTF-8"))
         except RecursionError:
             decoded.refusals.append(Refusal(index, "", "this is nested too deeply"))
     return decoded
@@ -280,64 +276,3 @@ def _milliseconds(moment: datetime | float | None, now_ms: int) -> int | None:
     if isinstance(moment, datetime):
         return None if moment.tzinfo is None else round(moment.timestamp() * 1000)
     return round(moment * 1000) if math.isfinite(moment) and abs(moment) < 1e11 else None
-
-
-_columnar = msgspec.msgpack.Decoder(_Columnar)
-_series_list = msgspec.msgpack.Decoder(list[tuple[str, str, str, dict[str, str]]])
-
-
-def decode_columnar(body: bytes) -> Decoded:
-    """The agent's form (docs/architecture.md, "The agent's wire form"). Raises Malformed."""
-    try:
-        whole = _columnar.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise Malformed(f"this is not the columnar form: {error}") from error
-    if whole.v != 1:
-        raise Malformed(f"version {whole.v} of the columnar form is not understood; send version 1")
-    decoded = Decoded()
-    for index, batch in enumerate(whole.batches):
-        try:
-            decoded.columns.append(_as_columns(batch, index))
-        except Malformed as error:
-            decoded.refusals.append(Refusal(index, "batches", str(error)))
-    return decoded
-
-
-def _as_columns(batch: _ColumnarBatch, index: int) -> Columns:
-    identity = bytes(batch.series)
-    series = remembered_series(identity)
-    if not series or len(batch.timestamps) % 8 or len(batch.values) != len(batch.timestamps) * len(series):
-        raise Malformed("timestamps must be m int64 and values m × n float64 for n series, little-endian")
-    timestamps = np.frombuffer(batch.timestamps, dtype="<i8")
-    values = np.frombuffer(batch.values, dtype="<f8").reshape(len(timestamps), len(series))
-    return Columns(series, timestamps, values, index, identity)
-
-
-_known: dict[bytes, tuple[SeriesKey, ...]] = {}
-
-
-def remembered_series(raw: bytes) -> tuple[SeriesKey, ...]:
-    """The series of a columnar batch. An agent sends the same list each time: it is decoded once."""
-    series = _known.get(raw)
-    if series is None:
-        series = _decode_series(raw)
-        if len(_known) >= 20_000:
-            _known.clear()
-        _known[raw] = series
-    return series
-
-
-def _decode_series(raw: bytes) -> tuple[SeriesKey, ...]:
-    try:
-        rows: list[Any] = _series_list.decode(raw)
-    except msgspec.DecodeError as error:
-        raise Malformed(f"series must be a list of [name, type, unit, labels]: {error}") from error
-    if len(rows) > MAX_SERIES_PER_BATCH:
-        raise Malformed(f"a batch has at most {MAX_SERIES_PER_BATCH} series")
-    series = tuple(SeriesKey(name, kind, unit, labels) for name, kind, unit, labels in rows)
-    for position, key in enumerate(series):
-        if problem := key.problem():
-            raise Malformed(f"series[{position}].{problem[0]}: {problem[1]}")
-    if len({key.fingerprint for key in series}) != len(series):
-        raise Malformed("a series stands twice in one batch")
-    return series

@@ -14,6 +14,7 @@ import zstandard
 from django.test import Client
 
 from assets.authentication import issue_key
+from assets.metrics import committing
 from assets.metrics.query import SeriesSelector, read
 from assets.models import AgentKey, MonitoringAgent
 from wedsync_monitor import tokens
@@ -228,3 +229,77 @@ def test_the_view_has_the_columns_that_the_specification_names(send, asset, now)
     assert (row.metric_name, float(row.metric_value), row.metric_unit) == ("m", 1.25, "percent")
     assert row.collection_method == "push"
     assert abs(row.collection_timestamp - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_a_bad_series_of_a_batch_is_refused_by_itself(send, agent_key, now):
+    stamp = int(now.timestamp() * 1000)
+    batch = {
+        "series": [
+            ["cpu", "gauge", "", {}],
+            ["cpu", "gauge", "", {"path": "x" * 501}],
+            ["memory", "gauge", "", {}],
+            ["cpu", "gauge", "", {}],
+        ],
+        "timestamps": struct.pack("<q", stamp),
+        "values": struct.pack("<4d", 1.0, 2.0, 3.0, 4.0),
+    }
+    body = msgspec.msgpack.encode({"v": 1, "batches": [batch]})
+    answer = send(body, agent_key[1], "application/msgpack")
+    assert answer.json()["accepted"] == 2
+    assert [one["field"] for one in answer.json()["rejected"]] == ["series[1].metric_labels.path", "series[3].series"]
+    assert stored(now, "cpu", "memory") == {"cpu": [1.0], "memory": [3.0]}
+
+
+def test_infinite_values_of_a_batch_are_refused_and_the_others_kept(send, agent_key, now):
+    stamp = int(now.timestamp() * 1000)
+    body = columnar(["a", "b"], [stamp, stamp + 1], [[1.0, float("inf")], [float("-inf"), 4.0]])
+    answer = send(body, agent_key[1], "application/msgpack")
+    assert answer.json()["accepted"] == 2
+    assert "2 values are infinite" in answer.json()["rejected"][0]["reason"]
+    assert stored(now, "a", "b") == {"a": [1.0], "b": [4.0]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"metric_name": "m\xff", "metric_value": 1, "asset_name": "web-01"}',
+        b'{"metric_name": "m", "metric_value": 1, "asset_name": "web-01", "metric_unit": "\\ud800"}',
+        b'{"metric_name": "m", "metric_value": 1, "asset_name": "web-01", "metric_labels": {"a": "\\ud800"}}',
+        b'{"metric_name": "m", "metric_value": 1, "asset_name": "\\ud800"}',
+    ],
+)
+def test_text_that_is_no_unicode_is_refused(send, asset, body):
+    asset("web-01")
+    assert send(body).status_code == 400
+
+
+def test_a_series_list_that_is_no_unicode_is_refused(send, agent_key, now):
+    stamp = struct.pack("<q", int(now.timestamp() * 1000))
+    series = b"\x91\x94\xa2m\xff\xa5gauge\xa0\x80"
+    body = b"\x82\xa1v\x01\xa7batches\x91\x83\xa6series" + series
+    body += b"\xaatimestamps\xc4\x08" + stamp + b"\xa6values\xc4\x08" + bytes(8)
+    assert send(body, agent_key[1], "application/msgpack").status_code == 400
+
+
+def test_whoever_was_deactivated_stores_nothing_from_then_on(send, person, asset, now):
+    asset("web-01")
+    ann = person(Role.SRE, username="ann")
+    secret = tokens.issue(ann, "hers", now)
+    sample = {"asset_name": "web-01", "metric_name": "m", "metric_value": 1}
+    assert send(sample, secret).status_code == 200
+    ann.is_active = False
+    ann.save()
+    assert send(sample, secret).status_code == 401
+
+
+def test_a_committer_survives_what_nobody_thought_of(send, asset, monkeypatch, now):
+    asset("web-01")
+    sample = {"asset_name": "web-01", "metric_name": "m", "metric_value": 1}
+    assert send(sample).status_code == 200
+    own = committing.committer()
+    monkeypatch.setattr(own, "_conninfo", {"port": object()})
+    assert own._connection is not None
+    own._connection.close()
+    assert send(sample).status_code == 503
+    monkeypatch.undo()
+    assert send(sample | {"metric_value": 2}).status_code == 200
