@@ -9,15 +9,11 @@ Load generator, server and database share the machine; everything stays on loopb
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
 
-from benchmarks import evaluation, ingestion
-from benchmarks.figures import Figure, table
+from benchmarks.alone import measure_all
+from benchmarks.figures import table
 
-BENCHMARKS: dict[str, Callable[[], Iterable[Figure]]] = {
-    "ingestion": ingestion.measure,
-    "evaluation": evaluation.measure,
-}
+BENCHMARKS = ("ingestion", "storage", "evaluation")
 
 
 def main(names: list[str]) -> int:
@@ -25,7 +21,8 @@ def main(names: list[str]) -> int:
     if unknown := set(names) - set(BENCHMARKS):
         sys.stderr.write(f"not known: {', '.join(sorted(unknown))}; choose from {', '.join(BENCHMARKS)}\n")
         return 2
-    figures = [figure for name, measure in BENCHMARKS.items() if name in (names or BENCHMARKS) for figure in measure()]
+    chosen = [name for name in BENCHMARKS if name in (names or BENCHMARKS)]
+    figures = measure_all(chosen)
     sys.stdout.write(table(figures))
     return 0 if all(figure.reached() for figure in figures) else 1
 

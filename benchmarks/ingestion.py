@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import struct
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,27 +14,13 @@ import zstandard
 
 from benchmarks.figures import Figure
 from benchmarks.load import Load, drive, request
+from benchmarks.system import running
 from tests.journeys.system import System
 
 PATH = "/api/monitoring/metrics"
 ASSETS = 10
 SINGLES, BATCHES, BATCH, PUSHES = 10_000, 200, 1_000, 4_000
 SERIES, INSTANTS, SPOOLED = 100, 60, 400
-
-
-@contextmanager
-def running() -> Iterator[System]:
-    """A whole system, as `make run` starts it."""
-    folder = Path(tempfile.mkdtemp(prefix="wedsync-bench-"))
-    folder.chmod(0o755)
-    system = System(folder)
-    try:
-        system.start()
-        system.sign_in()
-        yield system
-    finally:
-        system.destroy()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def measure() -> Iterator[Figure]:

@@ -72,7 +72,7 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     from django.db import connection, connections
 
     from assets import authentication
-    from assets.metrics import directory, layouts, owners
+    from assets.metrics import committing, directory, layouts, owners
 
     kept = {"auth_group", "auth_permission", "django_content_type"}
     tables = {model._meta.db_table for model in apps.get_models() if model._meta.managed} - kept
@@ -82,6 +82,8 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
         with connection.cursor() as cursor:
             cursor.execute(f"TRUNCATE {', '.join(sorted(tables))} CASCADE")
         connections.close_all()
+    if looking_up := getattr(committing._local, "connection", None):
+        looking_up.close()
     layouts.forget()
     owners.forget()
     directory.forget()

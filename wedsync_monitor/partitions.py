@@ -18,6 +18,7 @@ class PartitionedTable:
     name: str
     retention_days: int
     yearly: bool = False
+    storage: str = ""  # storage parameters of each partition; they are not inherited
 
     def first(self, day: date) -> date:
         """The first day of the partition that `day` is in."""
@@ -45,12 +46,13 @@ def ensure(table: PartitionedTable, days: Iterable[date]) -> list[str]:
     made = [first for first in sorted({table.first(day) for day in days}) if first not in have]
     for day in made:
         bounds = [f"{day:%Y-%m-%d} 00:00:00+00", f"{table.after(day):%Y-%m-%d} 00:00:00+00"]
+        storage = f" WITH ({table.storage})" if table.storage else ""
         with transaction.atomic(), connection.cursor() as cursor:
             # One maker at a time until its commit: CREATE … IF NOT EXISTS alone still races.
             cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [table.name])
             cursor.execute(
                 f"CREATE TABLE IF NOT EXISTS {table.partition(day)} PARTITION OF {table.name} "
-                f"FOR VALUES FROM ('{bounds[0]}') TO ('{bounds[1]}')"
+                f"FOR VALUES FROM ('{bounds[0]}') TO ('{bounds[1]}'){storage}"
             )
     return [table.partition(day) for day in made]
 

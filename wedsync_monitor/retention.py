@@ -9,7 +9,7 @@ SYNTHETIC_RESULT_DAYS = 90
 
 def partitioned_tables() -> list[PartitionedTable]:
     return [
-        PartitionedTable("metric_block", settings.METRIC_RETENTION_DAYS),
+        PartitionedTable("metric_block", settings.METRIC_RETENTION_DAYS, storage="toast_tuple_target = 8160"),
         PartitionedTable("metric_daily", settings.METRIC_DAILY_RETENTION_DAYS, yearly=True),
         PartitionedTable("synthetic_check_results", SYNTHETIC_RESULT_DAYS),
     ]

@@ -29,7 +29,7 @@ class Block:
 
 def build(timestamps: Ints, values: Floats) -> Block:
     """The block of ascending (m,) instants and (m, n) values."""
-    columns = [codec.encode(np.ascontiguousarray(values[:, place])) for place in range(values.shape[1])]
+    columns = codec.encode(np.ascontiguousarray(values))
     return Block(
         len(timestamps),
         int(timestamps[-1]),

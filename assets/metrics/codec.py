@@ -34,24 +34,33 @@ _DECIMAL_HEAD = struct.Struct("<BBq")
 _deflate = zstandard.ZstdCompressor(level=6, write_content_size=False, write_checksum=False).compress
 
 
-def encode(values: Floats) -> bytes:
-    """One column of m float64."""
+def encode(table: Floats) -> list[bytes]:
+    """The n columns of (m, n) float64."""
+    words = table.view(np.uint64)
+    full = (words != _PLAIN_NAN).all(axis=0)
+    constant = full & (words == words[0]).all(axis=0)
+    varying = np.flatnonzero(full & ~constant)
+    decimals = dict(zip(varying.tolist(), _encode_decimals(table[:, varying]), strict=True))
+    coded = []
+    for place in range(table.shape[1]):
+        column = decimals.get(place)
+        if constant[place]:
+            column = bytes([_CONSTANT]) + words[0, place].astype("<u8").tobytes()
+        elif column is None:
+            column = _encode_other(np.ascontiguousarray(table[:, place]))
+        coded.append(column)
+    return coded
+
+
+def _encode_other(values: Floats) -> bytes:
+    """A column with gaps, or one that holds no decimals."""
     there = values.view(np.uint64) != _PLAIN_NAN
-    if there.all():
-        return _encode_full(np.ascontiguousarray(values))
     if not there.any():
         return bytes([_EMPTY])
-    coded = _encode_full(values[there])
+    if there.all():
+        return bytes([_XOR]) + _encode_xor(values.view(np.uint64))
+    (coded,) = encode(values[there][:, None])
     return bytes([coded[0] | _WITH_GAPS]) + np.packbits(there, bitorder="little").tobytes() + coded[1:]
-
-
-def _encode_full(values: Floats) -> bytes:
-    words = values.view(np.uint64)
-    if (words == words[0]).all():
-        return bytes([_CONSTANT]) + words[:1].astype("<u8").tobytes()
-    xor = bytes([_XOR]) + _encode_xor(words)
-    decimal = _encode_decimal(values)
-    return decimal if decimal is not None and len(decimal) <= len(xor) else xor
 
 
 def _encode_xor(words: Words) -> bytes:
@@ -60,35 +69,40 @@ def _encode_xor(words: Words) -> bytes:
     return _deflate(mixed.astype("<u8").view(np.uint8).reshape(-1, 8).T.tobytes())
 
 
-def _encode_decimal(values: Floats) -> bytes | None:
-    """None where the values are not decimals of at most six places."""
+def _encode_decimals(table: Floats) -> list[bytes | None]:
+    """None for the columns that are no decimals of at most six places, or would take more bytes so than by xor."""
+    coded: list[bytes | None] = [None] * table.shape[1]
+    left = np.arange(table.shape[1])
     for places in _DECIMALS:
-        numbers = _as_whole(values, places)
-        if numbers is not None:
+        if not len(left):
             break
-    else:
-        return None
+        # Most columns show with their first values that they have more places.
+        candidates = left[_whole(table[:8, left], places)[0]]
+        fits, numbers = _whole(table[:, candidates], places)
+        for place, column in zip(candidates[fits].tolist(), numbers[:, fits].T, strict=True):
+            coded[place] = _encode_numbers(places, column)
+        left = np.setdiff1d(left, candidates[fits])
+    return coded
+
+
+def _whole(table: Floats, places: int) -> tuple[NDArray[np.bool_], Ints]:
+    """Which columns, times 10^places, are whole numbers that lead back to the very same bits; and these numbers."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = np.rint(table * 10.0**places)
+        same = (scaled / 10.0**places).view(np.uint64) == np.ascontiguousarray(table).view(np.uint64)
+        # Negative zero divides back to itself, and a whole number has none.
+        fits = (same & (np.abs(scaled) < _EXACT) & ~(np.signbit(scaled) & (scaled == 0))).all(axis=0)
+        return fits, np.where(fits, scaled, 0).astype(np.int64)
+
+
+def _encode_numbers(places: int, numbers: Ints) -> bytes | None:
     steps = np.diff(numbers)
     zigzag = ((steps << 1) ^ (steps >> 63)).view(np.uint64)
     bits = int(zigzag.max()).bit_length()
-    if bits > _MOST_BITS:
+    # Beyond half of a float64 xor and zstd may do better, and cost no more to read.
+    if bits > _MOST_BITS // 2:
         return None
     return bytes([_DECIMAL]) + _DECIMAL_HEAD.pack(places, bits, int(numbers[0])) + _pack(zigzag, bits)
-
-
-def _as_whole(values: Floats, places: int) -> Ints | None:
-    """`values` times 10^places where that is whole and leads back to the very same bits."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = np.rint(values[:8] * 10.0**places)
-        if not np.array_equal((scaled / 10.0**places).view(np.uint64), values[:8].view(np.uint64)):
-            return None
-        scaled = np.rint(values * 10.0**places)
-    if not (np.abs(scaled) < _EXACT).all():
-        return None
-    if not np.array_equal((scaled / 10.0**places).view(np.uint64), values.view(np.uint64)):
-        return None
-    # Negative zero divides back to itself, and a whole number has none.
-    return None if (np.signbit(scaled) & (scaled == 0)).any() else scaled.astype(np.int64)
 
 
 def _pack(numbers: Words, bits: int) -> bytes:

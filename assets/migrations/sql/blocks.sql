@@ -31,10 +31,11 @@ CREATE TABLE metric_block (
     written_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (asset_id, hour, layout_id)
 ) PARTITION BY RANGE (hour);
--- Uncompressed and apart, so that one series is read without the others; what is read of every block stays in its row.
+-- Never compressed again, so that one series is read without the others. The columns leave the row first; the statistics
+-- stay in it as long as a page holds them (toast_tuple_target, wedsync_monitor/retention.py).
 ALTER TABLE metric_block ALTER COLUMN "columns" SET STORAGE EXTERNAL;
-ALTER TABLE metric_block ALTER COLUMN statistics SET STORAGE MAIN;
-ALTER TABLE metric_block ALTER COLUMN ends SET STORAGE MAIN;
+ALTER TABLE metric_block ALTER COLUMN statistics SET STORAGE EXTERNAL;
+ALTER TABLE metric_block ALTER COLUMN ends SET STORAGE EXTERNAL;
 
 CREATE TABLE metric_daily (
     asset_id uuid NOT NULL,
