@@ -20,6 +20,14 @@ from wedsync_monitor.embedded.redis import Redis
 from wedsync_monitor.embedded.supervisor import Service, Supervisor
 
 POSTGRES_STOP = signal.SIGINT  # PostgreSQL's fast shutdown
+EVERY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104
+
+
+def address_from_here(host: str, port: int) -> str:
+    """How this machine's agent reaches a server that listens on `host`; one that listens everywhere, on loopback."""
+    if host in EVERY_ADDRESS:
+        return f"http://127.0.0.1:{port}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class Command(BaseCommand):
@@ -56,7 +64,8 @@ class Command(BaseCommand):
             running.stop()
 
     def _refuse_taken_port(self) -> None:
-        with socket.socket() as probe:
+        family = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
+        with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((settings.HOST, settings.PORT))
@@ -91,7 +100,7 @@ class Command(BaseCommand):
             "WEB_WORKERS": os.environ.get("WEB_WORKERS", "2"),
             "DJANGO_SETTINGS_MODULE": "wedsync_monitor.settings",
             "WEDSYNC_DATA": str(settings.DATA_DIR),
-            "WEDSYNC_SERVER": f"http://{settings.HOST}:{settings.PORT}",
+            "WEDSYNC_SERVER": address_from_here(settings.HOST, settings.PORT),
             "WEDSYNC_AGENT_KEY_FILE": str(settings.DATA_DIR / "agent-key"),
             "WEDSYNC_SPOOL": str(settings.DATA_DIR / "spool"),
             "PYTHONPATH": os.pathsep.join([str(settings.BASE_DIR), str(settings.BASE_DIR / "agent")]),
