@@ -43,6 +43,7 @@ class Runner:
         self.http, self.exporters = client(local), httpx.Client()
         self.sender = Sender(self.spool, self.http, local.key, local.spool / "refused")
         self.problems: list[str] = []
+        self.left_out = 0
         self._network: tuple[float, int] | None = None
 
     def run(self) -> None:
@@ -74,7 +75,8 @@ class Runner:
             if time.monotonic() < due:
                 continue
             readings = self._everything(between)
-            self.spool.append(wire.encode(int(time.time() * 1000), readings))
+            for batch in wire.encode(int(time.time() * 1000), readings):
+                self.spool.append(batch)
             after = {reading.name: reading.value for reading in readings}
             wanted = self.wanted
             steady = next_interval(interval, before, after, wanted.min_interval, wanted.max_interval)
@@ -97,9 +99,19 @@ class Runner:
         readings += between.drain(UNITS)
         for one in self.wanted.exporters:
             readings += self._exporter(one)
+        readings = self._fitting(readings)
         readings.append(Reading("agent_spool_depth_bytes", self.spool.depth_bytes(), "bytes"))
         readings.append(Reading("agent_dropped_records", self.spool.dropped_records, "count", "counter"))
         return readings
+
+    def _fitting(self, readings: list[Reading]) -> list[Reading]:
+        """The readings that the server can take; the others are counted and told of."""
+        fitting = [reading for reading in readings if wire.fits(reading)]
+        if left_out := [reading for reading in readings if not wire.fits(reading)]:
+            self.left_out += len(left_out)
+            like = ascii(left_out[0].name[:100])
+            self.problems.append(f"{len(left_out)} readings like {like} have names or labels that the server refuses")
+        return fitting
 
     def _exporter(self, one: dict[str, Any]) -> list[Reading]:
         headers = {"Authorization": one["authorization"]} if one.get("authorization") else {}

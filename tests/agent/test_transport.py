@@ -75,7 +75,8 @@ def sender(server: Server, tmp_path) -> Iterator[Sender]:
 
 def spool_instants(sender: Sender, *stamps: int) -> None:
     for stamp in stamps:
-        sender.spool.append(wire.encode(stamp, [Reading("cpu", float(stamp))]))
+        for batch in wire.encode(stamp, [Reading("cpu", float(stamp))]):
+            sender.spool.append(batch)
 
 
 def drain(sender: Sender, steps: int = 50) -> list[float]:
