@@ -77,7 +77,9 @@ def configuration_of(agent: MonitoringAgent) -> dict[str, Any]:
 
 
 def rotation_due(key: AgentKey, now: datetime) -> bool:
-    return key.expires_at - now < ROTATE_BEFORE and not key.agent.keys.filter(created_at__gt=key.created_at).exists()
+    """Whether the agent is to take a new key: a newer one that it never used got lost, a revoked one is none."""
+    newer = key.agent.keys.filter(created_at__gt=key.created_at, revoked_at=None, first_used_at__isnull=False)
+    return key.expires_at - now < ROTATE_BEFORE and not newer.exists()
 
 
 def mark_silent(now: datetime) -> int:

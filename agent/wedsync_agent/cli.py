@@ -80,4 +80,4 @@ def _enrol(chosen: argparse.Namespace) -> None:
     if not answer.is_success:
         raise SystemExit(f"{local.server} answered {answer.status_code}: {answer.text[:300]}")
     local.keep_key(answer.json()["key"])
-    print(f"enrolled as {answer.json()['agent_name']}; the key is in {local.key_file}")
+    print(f"enrolled as {answer.json()['agent_name']}; the key is in {local.kept_key()}")

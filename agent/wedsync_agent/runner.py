@@ -135,7 +135,7 @@ class Runner:
         looked_at = -DISCOVERY_SECONDS
         while not self.stopping.is_set():
             if self.local.key() is None:
-                say(f"waiting for a key in {self.local.key_file}")
+                say(f"waiting for a key in {self.local.kept_key()}")
                 self.stopping.wait(2)
                 continue
             with contextlib.suppress(httpx.HTTPError):
@@ -162,7 +162,7 @@ class Runner:
         )
         if answer.get("config_version") != self.wanted.version:
             self._configure()
-        if answer.get("key_rotation_due"):
+        if answer.get("key_rotation_due") and self.local.can_keep_key():
             self.local.keep_key(self._post("keys/rotate", {})["key"])
 
     def _configure(self) -> None:

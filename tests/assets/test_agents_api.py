@@ -249,6 +249,28 @@ def test_asking_for_a_new_key_again_revokes_the_one_that_got_lost(own, agent):
     assert own.get(f"{URL}/configuration").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("newer", "due"),
+    [
+        (None, True),
+        ({}, True),
+        ({"first_used_at": True}, False),
+        ({"first_used_at": True, "revoked_at": True}, True),
+    ],
+    ids=["none", "lost", "used", "revoked"],
+)
+def test_a_new_key_is_due_until_one_is_in_use(agent, now, newer, due):
+    secret = issue_key(agent, now - timedelta(days=340))[1]
+    if newer is not None:
+        other, _ = issue_key(agent, now - timedelta(days=1))
+        AgentKey.objects.filter(pk=other.pk).update(**dict.fromkeys(newer, now))
+    assert bearer(secret).post(f"{URL}/heartbeat", BEAT, format="json").json()["key_rotation_due"] is due
+
+
+def test_no_key_is_due_while_the_one_in_use_is_young(own):
+    assert own.post(f"{URL}/heartbeat", BEAT, format="json").json()["key_rotation_due"] is False
+
+
 def test_a_revoked_key_is_refused_at_once(sre, agent, now):
     made = sre.post(f"{URL}/{agent.pk}/keys").json()
     client = bearer(made["key"])
