@@ -107,7 +107,7 @@ class AgentKeyView(APIView):
         key = get_object_or_404(AgentKey, pk=key_id, agent_id=pk)
         key.revoked_at = timezone.now()
         key.save()
-        authentication.forget(credential=key.pk)
+        authentication.forget(key.pk)
         return Response(status=204)
 
 

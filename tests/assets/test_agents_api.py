@@ -249,6 +249,28 @@ def test_asking_for_a_new_key_again_revokes_the_one_that_got_lost(own, agent):
     assert own.get(f"{URL}/configuration").status_code == 200
 
 
+def test_keys_that_end_by_a_rotation_are_in_the_audit_trail(own, agent):
+    held = AgentKey.objects.get()
+    own.post(f"{URL}/keys/rotate")
+    lost = AgentKey.objects.exclude(pk=held.pk).get()
+    fresh = own.post(f"{URL}/keys/rotate").json()["key"]
+    bearer(fresh).get(f"{URL}/configuration")
+    ended = AuditEntry.objects.filter(table_name="agent_keys", action="change", actor_name="agent on web-01")
+    assert {(entry.object_id, *entry.changes) for entry in ended} == {
+        (str(lost.pk), "revoked_at"),
+        (str(held.pk), "expires_at"),
+    }
+
+
+def test_a_key_that_is_first_used_to_send_metrics_ends_the_older_one_in_the_agents_name(committed, agent, now):
+    held, _ = issue_key(agent, now - timedelta(days=1))
+    fresh = issue_key(agent, now)[1]
+    sample = {"metric_name": "m", "metric_value": 1, "asset_id": str(agent.asset_id)}
+    assert bearer(fresh).post("/api/monitoring/metrics", sample, format="json").status_code == 200
+    (ended,) = AuditEntry.objects.filter(table_name="agent_keys", action="change")
+    assert (ended.object_id, ended.actor_name, *ended.changes) == (str(held.pk), "agent on web-01", "expires_at")
+
+
 @pytest.mark.parametrize(
     ("newer", "due"),
     [
