@@ -216,7 +216,6 @@ class AgentEndpoint(APIView):
 class _Enrolment(msgspec.Struct, forbid_unknown_fields=True):
     token: str
     agent_version: str = ""
-    hostname: str = ""
 
 
 @extend_schema(request=dict, responses={201: dict})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import socket
 import time
 
 import httpx
@@ -72,7 +71,7 @@ def _enrol(chosen: argparse.Namespace) -> None:
     if chosen.server:
         os.environ["WEDSYNC_SERVER"] = chosen.server
     local = Local.from_environment()
-    body = {"token": chosen.token, "agent_version": __version__, "hostname": socket.gethostname()}
+    body = {"token": chosen.token, "agent_version": __version__}
     try:
         answer = client(local).post("/api/monitoring/agents/enrol", json=body)
     except httpx.HTTPError as error:
