@@ -15,3 +15,8 @@ def refresh_health() -> None:
 @shared_task
 def watch_agents() -> None:
     agents.mark_silent(datetime.now(UTC))
+
+
+@shared_task
+def forget_discoveries() -> None:
+    agents.forget_discoveries(datetime.now(UTC))
