@@ -39,7 +39,7 @@ class Runner:
         self.local = local
         self.wanted = Collection()
         self.stopping = threading.Event()
-        self.spool = Spool(local.spool / "queue", local.max_spool_bytes)
+        self.spool = Spool(local.spool / "queue", local.max_spool_bytes, samples_in=wire.samples_in)
         self.http, self.exporters = client(local), httpx.Client()
         self.sender = Sender(self.spool, self.http, local.key, local.spool / "refused")
         self.problems: list[str] = []
@@ -101,8 +101,12 @@ class Runner:
             readings += self._exporter(one)
         readings = self._fitting(readings)
         readings.append(Reading("agent_spool_depth_bytes", self.spool.depth_bytes(), "bytes"))
-        readings.append(Reading("agent_dropped_records", self.spool.dropped_records, "count", "counter"))
+        readings.append(Reading("agent_dropped_samples", self._dropped_samples(), "count", "counter"))
         return readings
+
+    def _dropped_samples(self) -> int:
+        """Samples that will never reach the server: the spool had no room for them, or they do not fit."""
+        return self.spool.dropped_samples + self.left_out
 
     def _fitting(self, readings: list[Reading]) -> list[Reading]:
         """The readings that the server can take; the others are counted and told of."""
@@ -156,7 +160,7 @@ class Runner:
                 "metrics_collected": totals.samples,
                 "bytes_transmitted": totals.bytes,
                 "spool_depth": self.spool.depth_bytes(),
-                "dropped_samples": self.spool.dropped_records,
+                "dropped_samples": self._dropped_samples(),
                 "last_error": problem,
             },
         )

@@ -86,6 +86,12 @@ def _little(kind: str, values: Sequence[float]) -> bytes:
     return packed.tobytes()
 
 
+def samples_in(batch: bytes) -> int:
+    """How many values a batch holds."""
+    values: bytes = msgspec.msgpack.decode(batch)["values"]
+    return len(values) // 8
+
+
 def join(batches: Sequence[bytes]) -> bytes:
     """A request body of several batches; instants that follow each other with the same series become one batch."""
     merged: list[dict[str, bytes]] = []

@@ -78,3 +78,8 @@ def test_instants_with_the_same_series_travel_as_one_batch():
     (columns,) = decode_columnar(wire.join(instants)).columns
     assert columns.timestamps.tolist() == [1, 2, 3]
     assert columns.values.tolist() == [[1, 0], [2, 0], [3, 0]]
+
+
+def test_a_batch_tells_how_many_samples_it_holds():
+    (batch,) = wire.encode(1, [Reading("a", 1), Reading("b", math.nan), Reading("c", 3)])
+    assert wire.samples_in(batch) == 3
