@@ -57,7 +57,10 @@ def _once(chosen: argparse.Namespace) -> None:
 
 def _check(chosen: argparse.Namespace) -> None:
     local = Local.from_environment()
-    headers = {"Authorization": f"Bearer {local.key() or ''}"}
+    key = local.key()
+    if key is None:
+        raise SystemExit(f"there is no key in {local.kept_key()}; enrol first")
+    headers = {"Authorization": f"Bearer {key}"}
     try:
         answer = client(local).get("/api/monitoring/agents/configuration", headers=headers)
     except httpx.HTTPError as error:
