@@ -5,20 +5,24 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from assets import agents
 from assets.models import (
     AgentKey,
     AssetHealth,
     Discovery,
+    DiscoveryDecision,
     EnrolmentToken,
     InfrastructureAsset,
     InfrastructureMetric,
     MonitoringAgent,
 )
+from wedsync_monitor.policy import Verb
 from wedsync_monitor.web.admin_site import OwnedModelAdmin, PolicyInline, PolicyModelAdmin, ReadOnlyModelAdmin
 
 
@@ -93,6 +97,27 @@ class DiscoveryAdmin(ReadOnlyModelAdmin):
     list_filter = ("kind", "decision")
     list_select_related = ("agent",)
     search_fields = ("name", "agent__agent_name")
+    actions = ("accept", "ignore")
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        return self._may(request, Verb.CREATE)
+
+    @admin.action(description="Make assets of the selected discoveries", permissions=["decide"])
+    def accept(self, request: HttpRequest, rows: QuerySet[Discovery]) -> None:
+        self._decide(request, rows, DiscoveryDecision.ACCEPTED)
+
+    @admin.action(description="Ignore the selected discoveries", permissions=["decide"])
+    def ignore(self, request: HttpRequest, rows: QuerySet[Discovery]) -> None:
+        self._decide(request, rows, DiscoveryDecision.IGNORED)
+
+    def _decide(self, request: HttpRequest, rows: QuerySet[Discovery], decision: DiscoveryDecision) -> None:
+        for row in rows:
+            try:
+                agents.decide(row.pk, decision, request.user)  # type: ignore[arg-type]
+            except (agents.Decided, Discovery.DoesNotExist) as error:
+                self.message_user(request, f"{error}.", messages.WARNING)
+            except IntegrityError:
+                self.message_user(request, f"{row}: an asset has this name already.", messages.WARNING)
 
 
 @admin.register(AssetHealth)

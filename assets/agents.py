@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from django.db import transaction
@@ -27,7 +28,11 @@ from wedsync_monitor.models import User
 
 # An agent says that it lives every 30 seconds.
 SILENT_AFTER = timedelta(seconds=120)
-
+# An agent reports what runs every ten minutes; programs on passing ports would otherwise fill the table.
+MAX_DISCOVERIES_PER_AGENT = 500
+MAX_DETAILS_BYTES = 4096
+FORGET_DISCOVERIES_AFTER = timedelta(days=30)
+MAX_ERROR_LENGTH = 2000
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
@@ -43,6 +48,10 @@ class Heartbeat(msgspec.Struct, forbid_unknown_fields=True):
     dropped_samples: Count = 0
     last_error: str | None = None
 
+    def __post_init__(self) -> None:
+        self.agent_version = self.agent_version[:100]
+        self.last_error = self.last_error and self.last_error[:MAX_ERROR_LENGTH]
+
 
 def note_heartbeat(agent: MonitoringAgent, beat: Heartbeat, now: datetime) -> None:
     """Keep what the agent says. A total that fell means that the agent started again: it adds to what was known."""
@@ -55,7 +64,7 @@ def note_heartbeat(agent: MonitoringAgent, beat: Heartbeat, now: datetime) -> No
         )
     }
     MonitoringAgent.objects.filter(pk=agent.pk).update(
-        agent_version=beat.agent_version[:100],
+        agent_version=beat.agent_version,
         health_status=beat.health_status,
         last_heartbeat=Greatest(F("last_heartbeat"), now),
         last_report=msgspec.to_builtins(beat),
@@ -77,7 +86,9 @@ def configuration_of(agent: MonitoringAgent) -> dict[str, Any]:
 
 
 def rotation_due(key: AgentKey, now: datetime) -> bool:
-    return key.expires_at - now < ROTATE_BEFORE and not key.agent.keys.filter(created_at__gt=key.created_at).exists()
+    """Whether the agent is to take a new key: a newer one that it never used got lost, a revoked one is none."""
+    newer = key.agent.keys.filter(created_at__gt=key.created_at, revoked_at=None, first_used_at__isnull=False)
+    return key.expires_at - now < ROTATE_BEFORE and not newer.exists()
 
 
 def mark_silent(now: datetime) -> int:
@@ -92,6 +103,10 @@ class Found(msgspec.Struct, forbid_unknown_fields=True):
     kind: DiscoveryKind
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     details: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        if len(msgspec.json.encode(self.details)) > MAX_DETAILS_BYTES:
+            raise ValueError(f"send details of at most {MAX_DETAILS_BYTES} bytes")
 
 
 def offer(agent: MonitoringAgent, found: Sequence[Found], now: datetime) -> tuple[int, int]:
@@ -109,24 +124,46 @@ def offer(agent: MonitoringAgent, found: Sequence[Found], now: datetime) -> tupl
         unique_fields=["agent", "kind", "name"],
         update_fields=["details", "last_seen_at"],
     )
+    latest_first = agent.discoveries.exclude(decision=DiscoveryDecision.ACCEPTED).order_by("-last_seen_at", "pk")
+    too_many = list(latest_first.values_list("pk", flat=True)[MAX_DISCOVERIES_PER_AGENT:])
+    Discovery.objects.filter(pk__in=too_many).delete()
     new = len(set(rows) - known)
     return new, len(rows) - new
 
 
-def accept(discovery: Discovery, person: User) -> InfrastructureAsset:
-    """Make an asset of what was found, under the asset of the agent that found it."""
-    host = discovery.agent.asset
-    kind = "container" if discovery.kind == "container" else "service"
+def forget_discoveries(now: datetime) -> int:
+    """Drop what no agent has seen for long; what became an asset stays."""
+    old = Discovery.objects.filter(last_seen_at__lt=now - FORGET_DISCOVERIES_AFTER)
+    return old.exclude(decision=DiscoveryDecision.ACCEPTED).delete()[0]
+
+
+class Decided(Exception):
+    """The discovery was accepted already."""
+
+
+def decide(pk: UUID, decision: DiscoveryDecision, person: User) -> Discovery:
+    """Accept or ignore a discovery, once. Raises Discovery.DoesNotExist or Decided; IntegrityError where an asset
+    has its name."""
     with transaction.atomic():
-        asset = InfrastructureAsset.objects.create(
-            asset_name=f"{discovery.name} on {host.asset_name}",
-            asset_type=kind,
-            asset_category="application",
-            environment=host.environment,
-            parent_asset=host,
-            configuration={"discovered": discovery.details},
-            created_by=person,
-        )
-        discovery.decision, discovery.asset = DiscoveryDecision.ACCEPTED, asset
-        discovery.save()
-    return asset
+        found = Discovery.objects.select_for_update(of=("self",)).select_related("agent__asset").get(pk=pk)
+        if found.decision == DiscoveryDecision.ACCEPTED:
+            raise Decided(f"{found} was accepted already")
+        if decision == DiscoveryDecision.ACCEPTED:
+            found.asset = _make_asset(found, person)
+        found.decision = decision
+        found.save()
+    return found
+
+
+def _make_asset(discovery: Discovery, person: User) -> InfrastructureAsset:
+    """An asset of what was found, under the asset of the agent that found it."""
+    host = discovery.agent.asset
+    return InfrastructureAsset.objects.create(
+        asset_name=f"{discovery.name} on {host.asset_name}",
+        asset_type="container" if discovery.kind == "container" else "service",
+        asset_category="application",
+        environment=host.environment,
+        parent_asset=host,
+        configuration={"discovered": discovery.details},
+        created_by=person,
+    )

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from django.db import transaction
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django_filters import rest_framework as filters
@@ -107,7 +107,7 @@ class AgentKeyView(APIView):
         key = get_object_or_404(AgentKey, pk=key_id, agent_id=pk)
         key.revoked_at = timezone.now()
         key.save()
-        authentication.forget(credential=key.pk)
+        authentication.forget(key.pk)
         return Response(status=204)
 
 
@@ -178,19 +178,17 @@ class DiscoveryDecisionView(APIView):
     policy_verbs = {"POST": Verb.CREATE}
 
     def post(self, request: Request, pk: UUID, decision: str) -> Response:
-        with transaction.atomic():
-            found = get_object_or_404(
-                Discovery.objects.select_for_update(of=("self",)).select_related("agent__asset"), pk=pk
-            )
-            if found.decision == DiscoveryDecision.ACCEPTED:
-                raise Conflict("This was accepted already.")
-            if decision == "ignore":
-                found.decision = DiscoveryDecision.IGNORED
-                found.save()
-                return Response({"decision": found.decision})
-            asset = agents.accept(found, request.user)  # type: ignore[arg-type]
-        shown = AssetSerializer(asset).data
-        return Response({"decision": DiscoveryDecision.ACCEPTED, "asset_id": str(asset.pk), "asset": shown})
+        wanted = DiscoveryDecision.ACCEPTED if decision == "accept" else DiscoveryDecision.IGNORED
+        try:
+            found = agents.decide(pk, wanted, request.user)  # type: ignore[arg-type]
+        except Discovery.DoesNotExist as error:
+            raise Http404 from error
+        except agents.Decided as error:
+            raise Conflict(f"{error}.") from error
+        answer: dict[str, Any] = {"decision": found.decision}
+        if found.asset:
+            answer |= {"asset_id": str(found.asset.pk), "asset": AssetSerializer(found.asset).data}
+        return Response(answer)
 
 
 class AgentEndpoint(APIView):
@@ -216,7 +214,6 @@ class AgentEndpoint(APIView):
 class _Enrolment(msgspec.Struct, forbid_unknown_fields=True):
     token: str
     agent_version: str = ""
-    hostname: str = ""
 
 
 @extend_schema(request=dict, responses={201: dict})

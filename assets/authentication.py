@@ -52,7 +52,9 @@ def rotate(key: AgentKey, now: datetime) -> tuple[AgentKey, str]:
         lost = AgentKey.objects.filter(
             agent_id=key.agent_id, revoked_at=None, first_used_at=None, created_at__gt=key.created_at
         )
-        lost.exclude(pk=key.pk).update(revoked_at=now)
+        for one in lost.exclude(pk=key.pk):
+            one.revoked_at = now
+            one.save(update_fields=["revoked_at"])
         return issue_key(key.agent, now)
 
 
@@ -66,11 +68,14 @@ def note_first_use(key: AgentKey, now: datetime) -> None:
     """From its first use a new key lets the older ones run out."""
     if key.first_used_at is not None:
         return
-    if AgentKey.objects.filter(pk=key.pk, first_used_at=None).update(first_used_at=now):
-        older = AgentKey.objects.filter(
-            agent_id=key.agent_id, created_at__lt=key.created_at, expires_at__gt=now + OVERLAP
-        )
-        older.update(expires_at=now + OVERLAP)
+    with transaction.atomic():
+        if AgentKey.objects.filter(pk=key.pk, first_used_at=None).update(first_used_at=now):
+            older = AgentKey.objects.filter(
+                agent_id=key.agent_id, revoked_at=None, created_at__lt=key.created_at, expires_at__gt=now + OVERLAP
+            )
+            for one in older:
+                one.expires_at = now + OVERLAP
+                one.save(update_fields=["expires_at"])
 
 
 class AgentKeyAuthentication(BaseAuthentication):
@@ -81,8 +86,8 @@ class AgentKeyAuthentication(BaseAuthentication):
         key = find_agent_key(secret, timezone.now()) if secret else None
         if key is None:
             raise AuthenticationFailed("Send a valid agent key: Authorization: Bearer wsa_…")
-        note_first_use(key, timezone.now())
         audit.act_as(f"agent {key.agent.agent_name}")
+        note_first_use(key, timezone.now())
         return key.agent, key
 
     def authenticate_header(self, request: Request) -> str:
@@ -136,7 +141,8 @@ def _agent_sender(secret: str, now: datetime) -> Sender | None:
     key = find_agent_key(secret, now)
     if key is None:
         return None
-    note_first_use(key, now)
+    with audit.acting(f"agent {key.agent.agent_name}"):
+        note_first_use(key, now)
     return Sender(credential=key.pk, agent_id=key.agent_id, own_asset=key.agent.asset_id)
 
 
@@ -149,9 +155,9 @@ def _person_sender(digest: bytes, now: datetime) -> Sender | None:
     return Sender(credential=token.pk)
 
 
-def forget(digest: bytes | None = None, credential: UUID | None = None) -> None:
+def forget(credential: UUID) -> None:
     """Look the credential up anew on its next use."""
     with _lock:
-        stale = [held for held, known in _senders.items() if held == digest or known.sender.credential == credential]
+        stale = [held for held, known in _senders.items() if known.sender.credential == credential]
         for held in stale:
             del _senders[held]

@@ -75,7 +75,7 @@ def enrol_by_name(agent_name: str, asset: InfrastructureAsset, now: datetime) ->
 
 def enrol_this_machine(host: str, key_file: Path, now: datetime) -> None:
     """This machine as an asset with an agent, whose key is in `key_file` (mode 600), where there is none yet."""
-    if key_file.exists():
+    if key_file.exists() and _is_held(key_file.read_text().strip(), now):
         return
     asset, _ = InfrastructureAsset.objects.get_or_create(
         asset_name=host,
@@ -89,4 +89,12 @@ def enrol_this_machine(host: str, key_file: Path, now: datetime) -> None:
     agent, _ = MonitoringAgent.objects.get_or_create(
         agent_name=f"{host} agent", defaults={"asset": asset, "collection_interval": 10}
     )
+    key_file.unlink(missing_ok=True)
     write_private(key_file, issue_key(agent, now)[1])
+
+
+def _is_held(secret: str, now: datetime) -> bool:
+    """Whether this database knows the key: the data folder may have been used with another one. A key that a person
+    revoked stays; one that ran out while the machine was off does not."""
+    known = AgentKey.objects.filter(digest=tokens.digest(secret))
+    return known.exclude(revoked_at=None, expires_at__lte=now).exists()

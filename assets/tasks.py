@@ -23,3 +23,8 @@ def compact_metrics() -> None:
     now = datetime.now(UTC)
     head.make_ahead(now)
     compaction.compact(now)
+
+
+@shared_task
+def forget_discoveries() -> None:
+    agents.forget_discoveries(datetime.now(UTC))

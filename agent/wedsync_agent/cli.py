@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import socket
 import time
 
 import httpx
@@ -58,7 +57,10 @@ def _once(chosen: argparse.Namespace) -> None:
 
 def _check(chosen: argparse.Namespace) -> None:
     local = Local.from_environment()
-    headers = {"Authorization": f"Bearer {local.key() or ''}"}
+    key = local.key()
+    if key is None:
+        raise SystemExit(f"there is no key in {local.kept_key()}; enrol first")
+    headers = {"Authorization": f"Bearer {key}"}
     try:
         answer = client(local).get("/api/monitoring/agents/configuration", headers=headers)
     except httpx.HTTPError as error:
@@ -72,7 +74,7 @@ def _enrol(chosen: argparse.Namespace) -> None:
     if chosen.server:
         os.environ["WEDSYNC_SERVER"] = chosen.server
     local = Local.from_environment()
-    body = {"token": chosen.token, "agent_version": __version__, "hostname": socket.gethostname()}
+    body = {"token": chosen.token, "agent_version": __version__}
     try:
         answer = client(local).post("/api/monitoring/agents/enrol", json=body)
     except httpx.HTTPError as error:
@@ -80,4 +82,4 @@ def _enrol(chosen: argparse.Namespace) -> None:
     if not answer.is_success:
         raise SystemExit(f"{local.server} answered {answer.status_code}: {answer.text[:300]}")
     local.keep_key(answer.json()["key"])
-    print(f"enrolled as {answer.json()['agent_name']}; the key is in {local.key_file}")
+    print(f"enrolled as {answer.json()['agent_name']}; the key is in {local.kept_key()}")

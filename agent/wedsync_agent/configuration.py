@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,24 +33,36 @@ class Local:
         return cls(server, key_file, spool, os.environ.get("WEDSYNC_CA_FILE"), megabytes * 1024 * 1024)
 
     def key(self) -> str | None:
-        """The agent's key: WEDSYNC_AGENT_KEY, or the content of the key file; None where there is none yet."""
-        if key := os.environ.get("WEDSYNC_AGENT_KEY"):
-            return key
+        """The agent's key; None where there is none yet."""
         try:
-            return self.key_file.read_text().strip() or None
+            return self.kept_key().read_text().strip() or None
         except FileNotFoundError:
-            return None
+            return os.environ.get("WEDSYNC_AGENT_KEY") or None
+
+    def kept_key(self) -> Path:
+        """The file of the key. One that replaced WEDSYNC_AGENT_KEY is kept by that one's digest: it outlives a
+        restart, and another WEDSYNC_AGENT_KEY counts at once."""
+        if given := os.environ.get("WEDSYNC_AGENT_KEY"):
+            return self.spool / f"key-after-{hashlib.sha256(given.encode()).hexdigest()[:16]}"
+        return self.key_file
+
+    def can_keep_key(self) -> bool:
+        """Whether a new key could be written down. One that cannot be must not be asked for."""
+        folder = self.kept_key().parent
+        folder.mkdir(parents=True, exist_ok=True)
+        return os.access(folder, os.W_OK)
 
     def keep_key(self, key: str) -> None:
-        """Replace the key file at once and durably (mode 600)."""
-        self.key_file.parent.mkdir(parents=True, exist_ok=True)
-        scratch = self.key_file.with_name(f".{self.key_file.name}.new")
+        """Replace the key at once and durably (mode 600)."""
+        place = self.kept_key()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        scratch = place.with_name(f".{place.name}.new")
         descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as stream:
             stream.write(key + "\n")
             stream.flush()
             os.fsync(stream.fileno())
-        scratch.replace(self.key_file)
+        scratch.replace(place)
 
 
 @dataclass(frozen=True)
@@ -68,7 +81,6 @@ class Collection:
     network_interfaces: tuple[str, ...] | None = None
     compress: bool = True
     version: str = ""
-    extra: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_server(cls, answer: dict[str, Any]) -> Collection:

@@ -12,6 +12,7 @@ import psutil
 EXPORTER_PORTS = {9100: "node", 9104: "mysqld", 9121: "redis", 9187: "postgres", 9113: "nginx", 9256: "process"}
 SOCKETS = (Path("/var/run/docker.sock"), Path("/run/podman/podman.sock"))
 MAX_FOUND = 200
+MAX_TEXT = 200
 
 
 def discover() -> list[dict[str, Any]]:
@@ -31,14 +32,19 @@ def listening() -> list[dict[str, Any]]:
                 label = EXPORTER_PORTS.get(port) or name
                 if label:
                     details = {"port": port, "address": connection.laddr.ip, "program": name}
-                    found[label, port] = {"kind": kind, "name": f"{label}:{port}", "details": details}
+                    found[label, port] = {"kind": kind, "name": f"{label[:180]}:{port}", "details": details}
     return list(found.values())
 
 
 def _program(pid: int | None) -> str:
     with contextlib.suppress(psutil.Error):
-        return psutil.Process(pid).name() if pid else ""
+        return _text(psutil.Process(pid).name()) if pid else ""
     return ""
+
+
+def _text(said: object) -> str:
+    """What a host calls something, as the server takes it: names of programs may hold bytes that are no text."""
+    return str(said).encode(errors="replace").decode().replace("\0", "")[:MAX_TEXT]
 
 
 def containers() -> list[dict[str, Any]]:
@@ -48,7 +54,7 @@ def containers() -> list[dict[str, Any]]:
             contextlib.suppress(httpx.HTTPError, OSError, ValueError),
             httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), timeout=5) as http,
         ):
-            rows: list[dict[str, Any]] = http.get("http://localhost/containers/json").json()
+            rows: list[dict[str, Any]] = http.get("http://localhost/containers/json").raise_for_status().json()
             return [_container(row) for row in rows]
     return []
 
@@ -57,6 +63,6 @@ def _container(row: dict[str, Any]) -> dict[str, Any]:
     name = (row.get("Names") or [row.get("Id", "")[:12]])[0].lstrip("/")
     return {
         "kind": "container",
-        "name": name,
-        "details": {"image": row.get("Image", ""), "state": row.get("State", "")},
+        "name": _text(name),
+        "details": {"image": _text(row.get("Image", "")), "state": _text(row.get("State", ""))},
     }

@@ -39,10 +39,11 @@ class Runner:
         self.local = local
         self.wanted = Collection()
         self.stopping = threading.Event()
-        self.spool = Spool(local.spool / "queue", local.max_spool_bytes)
+        self.spool = Spool(local.spool / "queue", local.max_spool_bytes, samples_in=wire.samples_in)
         self.http, self.exporters = client(local), httpx.Client()
         self.sender = Sender(self.spool, self.http, local.key, local.spool / "refused")
         self.problems: list[str] = []
+        self.left_out = 0
         self._network: tuple[float, int] | None = None
 
     def run(self) -> None:
@@ -74,7 +75,8 @@ class Runner:
             if time.monotonic() < due:
                 continue
             readings = self._everything(between)
-            self.spool.append(wire.encode(int(time.time() * 1000), readings))
+            for batch in wire.encode(int(time.time() * 1000), readings):
+                self.spool.append(batch)
             after = {reading.name: reading.value for reading in readings}
             wanted = self.wanted
             steady = next_interval(interval, before, after, wanted.min_interval, wanted.max_interval)
@@ -97,9 +99,23 @@ class Runner:
         readings += between.drain(UNITS)
         for one in self.wanted.exporters:
             readings += self._exporter(one)
+        readings = self._fitting(readings)
         readings.append(Reading("agent_spool_depth_bytes", self.spool.depth_bytes(), "bytes"))
-        readings.append(Reading("agent_dropped_records", self.spool.dropped_records, "count", "counter"))
+        readings.append(Reading("agent_dropped_samples", self._dropped_samples(), "count", "counter"))
         return readings
+
+    def _dropped_samples(self) -> int:
+        """Samples that will never reach the server: the spool had no room for them, or they do not fit."""
+        return self.spool.dropped_samples + self.left_out
+
+    def _fitting(self, readings: list[Reading]) -> list[Reading]:
+        """The readings that the server can take; the others are counted and told of."""
+        fitting = [reading for reading in readings if wire.fits(reading)]
+        if left_out := [reading for reading in readings if not wire.fits(reading)]:
+            self.left_out += len(left_out)
+            like = ascii(left_out[0].name[:100])
+            self.problems.append(f"{len(left_out)} readings like {like} have names or labels that the server refuses")
+        return fitting
 
     def _exporter(self, one: dict[str, Any]) -> list[Reading]:
         headers = {"Authorization": one["authorization"]} if one.get("authorization") else {}
@@ -123,7 +139,7 @@ class Runner:
         looked_at = -DISCOVERY_SECONDS
         while not self.stopping.is_set():
             if self.local.key() is None:
-                say(f"waiting for a key in {self.local.key_file}")
+                say(f"waiting for a key in {self.local.kept_key()}")
                 self.stopping.wait(2)
                 continue
             with contextlib.suppress(httpx.HTTPError):
@@ -144,13 +160,13 @@ class Runner:
                 "metrics_collected": totals.samples,
                 "bytes_transmitted": totals.bytes,
                 "spool_depth": self.spool.depth_bytes(),
-                "dropped_samples": self.spool.dropped_records,
+                "dropped_samples": self._dropped_samples(),
                 "last_error": problem,
             },
         )
         if answer.get("config_version") != self.wanted.version:
             self._configure()
-        if answer.get("key_rotation_due"):
+        if answer.get("key_rotation_due") and self.local.can_keep_key():
             self.local.keep_key(self._post("keys/rotate", {})["key"])
 
     def _configure(self) -> None:

@@ -2,7 +2,7 @@
 
 Segments are append-only files of records: length (4 bytes), CRC-32 (4 bytes), payload. The cursor file names the first
 record that is not acknowledged. A torn end after a crash is cut off by its checksum. The spool has a size; past it the
-oldest segment goes, and what it held is counted as dropped.
+oldest segment goes, and the samples that it held are counted as dropped.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import struct
 import threading
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,11 +34,20 @@ class Position:
 
 
 class Spool:
-    """Thread-safe: one thread appends, another reads and acknowledges. Raises Busy where it is in use."""
+    """Thread-safe: one thread appends, another reads and acknowledges. Raises Busy where it is in use.
 
-    def __init__(self, folder: Path, max_bytes: int = 256 * 1024 * 1024, segment_bytes: int = SEGMENT_BYTES):
+    `samples_in` says how many samples a record holds.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        max_bytes: int = 256 * 1024 * 1024,
+        segment_bytes: int = SEGMENT_BYTES,
+        samples_in: Callable[[bytes], int] = lambda payload: 1,
+    ):
         self.folder, self.max_bytes, self.segment_bytes = folder, max_bytes, segment_bytes
-        self.dropped_records = 0
+        self.samples_in, self.dropped_samples = samples_in, 0
         self._guard = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = (folder / "lock").open("w")
@@ -80,7 +90,7 @@ class Spool:
         while sum(sizes.values()) > self.max_bytes and len(sizes) > 1:
             oldest = min(sizes)
             start = self._cursor.offset if self._cursor.segment == oldest else 0
-            self.dropped_records += len(self._records(oldest, start))
+            self.dropped_samples += sum(self.samples_in(payload) for payload in self._records(oldest, start))
             self._path(oldest).unlink()
             del sizes[oldest]
             if self._cursor.segment <= oldest:

@@ -19,8 +19,10 @@ MAX_REQUEST_BYTES = 1024 * 1024
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 MAX_REFUSED_FILES = 100
-# The server may take these later; other refusals stand.
-RETRYABLE = frozenset({401, 408, 425, 429})
+# What the server itself says of a record that it will never take. A proxy, a captive portal or a wrong Host answer with
+# codes like these too, but not in the server's format: their errors pass, and nothing may be set aside for them.
+FINAL = frozenset({400, 413, 415, 422})
+PROBLEM = "application/problem+json"
 
 
 class NoKey(Exception):
@@ -91,12 +93,13 @@ class Sender:
 
     def _refused(self, answer: httpx.Response, records: list[bytes], place: Any, chance: random.Random) -> float:
         code = answer.status_code
-        if code >= 500 or code in RETRYABLE:
-            return self._back_off(f"the server answered {code}", answer.headers.get("retry-after"), chance)
-        if len(records) > 1:
-            # Find the record at fault: send less, down to one.
+        final = code in FINAL and answer.headers.get("content-type", "").startswith(PROBLEM)
+        if len(records) > 1 and (final or code == 413):
+            # Find the record at fault, or what a proxy lets through: send less, down to one.
             self._request_bytes = max(sum(map(len, records)) // 2, 1)
             return 0.0
+        if not final:
+            return self._back_off(f"the server answered {code}", answer.headers.get("retry-after"), chance)
         # One record that the server will never take must not hold up the rest.
         self._set_aside(records[0], answer)
         self.spool.acknowledge(place)

@@ -68,12 +68,12 @@ def test_a_crash_at_any_byte_loses_only_what_was_not_acknowledged_to_the_writer(
 
 
 def test_past_its_size_the_oldest_goes_and_is_counted(tmp_path):
-    spool = Spool(tmp_path, max_bytes=1000, segment_bytes=200)
+    spool = Spool(tmp_path, max_bytes=1000, segment_bytes=200, samples_in=lambda payload: 2)
     for number in range(100):
         spool.append(f"{number:050d}".encode())
     records, _ = spool.peek(10**6)
     assert records[-1] == f"{99:050d}".encode()
-    assert len(records) + spool.dropped_records == 100
+    assert 2 * len(records) + spool.dropped_samples == 2 * 100
     assert sum(path.stat().st_size for path in tmp_path.glob("*.segment")) <= 1300
     spool.close()
 

@@ -17,6 +17,9 @@ from wedsync_agent.spool import Spool
 from wedsync_agent.transport import Sender
 from wedsync_agent.wire import Reading
 
+PROBLEM = {"Content-Type": "application/problem+json"}
+HTML = {"Content-Type": "text/html"}
+
 
 class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
@@ -39,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
         ]
         code, headers = self.server.answers.pop(0) if self.server.answers else (200, {})
         if code == 200 and self.server.poison & set(stamps):
-            code = 400
+            code, headers = 400, PROBLEM
         if code == 200:
             self.server.taken += stamps
         answer = msgspec.json.encode({"success": True, "accepted": len(stamps), "rejected": []})
@@ -72,7 +75,8 @@ def sender(server: Server, tmp_path) -> Iterator[Sender]:
 
 def spool_instants(sender: Sender, *stamps: int) -> None:
     for stamp in stamps:
-        sender.spool.append(wire.encode(stamp, [Reading("cpu", float(stamp))]))
+        for batch in wire.encode(stamp, [Reading("cpu", float(stamp))]):
+            sender.spool.append(batch)
 
 
 def drain(sender: Sender, steps: int = 50) -> list[float]:
@@ -103,6 +107,32 @@ def test_one_record_that_is_never_taken_does_not_hold_up_the_rest(server, sender
     drain(sender)
     assert sorted(server.taken) == [1, 2, 4, 5]
     assert len(list((tmp_path / "refused").iterdir())) == 1
+
+
+@pytest.mark.parametrize("code", [302, 400, 403, 404, 413, 415, 422])
+def test_what_stands_between_agent_and_server_costs_no_record(server, sender, tmp_path, code):
+    spool_instants(sender, 1, 2, 3)
+    server.answers = [(code, HTML)] * 5
+    drain(sender)
+    assert server.taken == [1, 2, 3]
+    assert not (tmp_path / "refused").exists()
+
+
+@pytest.mark.parametrize("code", [401, 403, 404, 409])
+def test_a_key_or_an_address_that_is_wrong_is_waited_for(server, sender, tmp_path, code):
+    spool_instants(sender, 1)
+    server.answers = [(code, PROBLEM)] * 3
+    assert all(pause > 0 for pause in drain(sender, 3))
+    drain(sender, 1)
+    assert server.taken == [1]
+
+
+def test_a_proxy_that_takes_less_at_once_gets_less_at_once(server, sender):
+    spool_instants(sender, 1, 2, 3, 4)
+    server.answers = [(413, HTML), (413, HTML)]
+    assert drain(sender, 2) == [0, 0]
+    drain(sender)
+    assert server.taken == [1, 2, 3, 4]
 
 
 def test_a_server_that_is_away_is_waited_for(tmp_path):

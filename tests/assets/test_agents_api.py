@@ -13,7 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from assets import enrolment
+from assets import agents, enrolment
 from assets.authentication import OVERLAP, find_agent_key, issue_key
 from assets.models import AgentKey, Discovery, InfrastructureAsset, MonitoringAgent
 from wedsync_monitor import tokens
@@ -116,7 +116,7 @@ def test_an_enrolment_token_lets_one_agent_in_once(sre, asset):
     body = {"agent_name": "new", "asset_id": str(web.pk)}
     made = sre.post(f"{URL}/enrolment-tokens", body, format="json")
     assert made.status_code == 201
-    said = {"token": made.json()["token"], "agent_version": "1.0", "hostname": "web-01"}
+    said = {"token": made.json()["token"], "agent_version": "1.0"}
     let_in = APIClient().post(f"{URL}/enrol", said, format="json")
     assert let_in.status_code == 201
     assert set(let_in.json()) == {"agent_id", "agent_name", "asset_id", "asset_name", "key", "key_expires_at"}
@@ -249,6 +249,50 @@ def test_asking_for_a_new_key_again_revokes_the_one_that_got_lost(own, agent):
     assert own.get(f"{URL}/configuration").status_code == 200
 
 
+def test_keys_that_end_by_a_rotation_are_in_the_audit_trail(own, agent):
+    held = AgentKey.objects.get()
+    own.post(f"{URL}/keys/rotate")
+    lost = AgentKey.objects.exclude(pk=held.pk).get()
+    fresh = own.post(f"{URL}/keys/rotate").json()["key"]
+    bearer(fresh).get(f"{URL}/configuration")
+    ended = AuditEntry.objects.filter(table_name="agent_keys", action="change", actor_name="agent on web-01")
+    assert {(entry.object_id, *entry.changes) for entry in ended} == {
+        (str(lost.pk), "revoked_at"),
+        (str(held.pk), "expires_at"),
+    }
+
+
+def test_a_key_that_is_first_used_to_send_metrics_ends_the_older_one_in_the_agents_name(committed, agent, now):
+    held, _ = issue_key(agent, now - timedelta(days=1))
+    fresh = issue_key(agent, now)[1]
+    sample = {"metric_name": "m", "metric_value": 1, "asset_id": str(agent.asset_id)}
+    assert bearer(fresh).post("/api/monitoring/metrics", sample, format="json").status_code == 200
+    (ended,) = AuditEntry.objects.filter(table_name="agent_keys", action="change")
+    assert (ended.object_id, ended.actor_name, *ended.changes) == (str(held.pk), "agent on web-01", "expires_at")
+
+
+@pytest.mark.parametrize(
+    ("newer", "due"),
+    [
+        (None, True),
+        ({}, True),
+        ({"first_used_at": True}, False),
+        ({"first_used_at": True, "revoked_at": True}, True),
+    ],
+    ids=["none", "lost", "used", "revoked"],
+)
+def test_a_new_key_is_due_until_one_is_in_use(agent, now, newer, due):
+    secret = issue_key(agent, now - timedelta(days=340))[1]
+    if newer is not None:
+        other, _ = issue_key(agent, now - timedelta(days=1))
+        AgentKey.objects.filter(pk=other.pk).update(**dict.fromkeys(newer, now))
+    assert bearer(secret).post(f"{URL}/heartbeat", BEAT, format="json").json()["key_rotation_due"] is due
+
+
+def test_no_key_is_due_while_the_one_in_use_is_young(own):
+    assert own.post(f"{URL}/heartbeat", BEAT, format="json").json()["key_rotation_due"] is False
+
+
 def test_a_revoked_key_is_refused_at_once(sre, agent, now):
     made = sre.post(f"{URL}/{agent.pk}/keys").json()
     client = bearer(made["key"])
@@ -301,10 +345,72 @@ def test_what_is_ignored_is_not_offered_again(own, sre, api):
     assert sre.get("/api/monitoring/discoveries", {"decision": "offered"}).json()["discoveries"] == []
 
 
+def test_an_agent_has_so_many_discoveries_and_no_more_the_latest_seen(own, agent, now, monkeypatch):
+    monkeypatch.setattr(agents, "MAX_DISCOVERIES_PER_AGENT", 3)
+    for day in range(3):
+        found = [agents.Found("service", f"day-{day}-{number}") for number in range(2)]
+        agents.offer(agent, found, now + timedelta(days=day))
+        if day == 0:
+            Discovery.objects.filter(name="day-0-0").update(decision="accepted")
+    kept = set(Discovery.objects.values_list("name", flat=True))
+    assert {"day-0-0", "day-2-0", "day-2-1"} < kept
+    assert len(kept) == 4
+
+
+def test_what_was_not_seen_for_a_month_is_forgotten_unless_it_became_an_asset(agent, now):
+    seen = {"old": now - timedelta(days=31), "accepted": now - timedelta(days=31), "fresh": now}
+    for name, moment in seen.items():
+        agents.offer(agent, [agents.Found("service", name)], moment)
+    Discovery.objects.filter(name="accepted").update(decision="accepted")
+    agents.forget_discoveries(now)
+    assert set(Discovery.objects.values_list("name", flat=True)) == {"accepted", "fresh"}
+
+
+def test_an_error_that_an_agent_tells_is_cut_to_a_length(own, agent):
+    beat = BEAT | {"last_error": "e" * 100_000, "agent_version": "v" * 100_000}
+    assert own.post(f"{URL}/heartbeat", beat, format="json").status_code == 200
+    agent.refresh_from_db()
+    assert len(agent.last_report["last_error"]) == agents.MAX_ERROR_LENGTH
+    assert len(agent.agent_version) == len(agent.last_report["agent_version"]) == 100
+
+
+@pytest.fixture
+def offered(agent, now):
+    agents.offer(agent, [agents.Found("service", "nginx:80"), agents.Found("service", "sshd:22")], now)
+    return list(Discovery.objects.order_by("name"))
+
+
+def decide(browser, action, rows):
+    body = {"action": action, "_selected_action": [str(row.pk) for row in rows]}
+    return browser.post("/admin/assets/discovery/", body, follow=True)
+
+
+def test_discoveries_are_accepted_and_ignored_in_the_admin(signed_in, offered):
+    browser = signed_in(Role.SRE)
+    decide(browser, "accept", offered[:1])
+    decide(browser, "ignore", offered[1:])
+    assert list(Discovery.objects.order_by("name").values_list("decision", flat=True)) == ["accepted", "ignored"]
+    assert InfrastructureAsset.objects.filter(asset_name="nginx:80 on web-01").exists()
+    assert "accepted already" in decide(browser, "accept", offered[:1]).content.decode()
+
+
+def test_a_discovery_whose_name_is_taken_is_told_and_the_others_are_accepted(signed_in, offered, asset):
+    asset("nginx:80 on web-01")
+    answer = decide(signed_in(Role.SRE), "accept", offered)
+    assert "an asset has this name already" in answer.content.decode()
+    assert list(Discovery.objects.order_by("name").values_list("decision", flat=True)) == ["offered", "accepted"]
+
+
+def test_a_reader_decides_nothing_in_the_admin(signed_in, offered):
+    decide(signed_in(Role.VIEWER), "accept", offered)
+    assert set(Discovery.objects.values_list("decision", flat=True)) == {"offered"}
+
+
 @pytest.mark.parametrize(
     "found",
     [{}, {"discoveries": "all"}, {"discoveries": [{"kind": "ghost", "name": "x"}]},
-     {"discoveries": [{"kind": "service", "name": ""}]}, {"discoveries": [{"kind": "service", "name": "x" * 5000}]}],
+     {"discoveries": [{"kind": "service", "name": ""}]}, {"discoveries": [{"kind": "service", "name": "x" * 5000}]},
+     {"discoveries": [{"kind": "service", "name": "x", "details": {"a": "b" * 5000}}]}],
 )  # fmt: skip
 def test_a_discovery_that_does_not_fit_is_refused(own, found):
     field_of(own.post(f"{URL}/discoveries", found, format="json"))

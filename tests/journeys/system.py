@@ -56,12 +56,16 @@ class System:
         self.process: subprocess.Popen[bytes] | None = None
         self.http = httpx.Client(base_url=self.url, timeout=20)
 
-    def start(self) -> None:
+    def launch(self) -> None:
+        """Begin to start, as `make run` does, and wait for nothing."""
         with (self.folder / "out.log").open("ab") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "run"], cwd=ROOT, env=self.environment, stdout=out, stderr=out,
                 start_new_session=True,
             )  # fmt: skip
+
+    def start(self) -> None:
+        self.launch()
         eventually(lambda: self.http.get("/readyz").status_code == 200, 90)
 
     def sign_in(self) -> None:

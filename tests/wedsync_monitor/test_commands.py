@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django_celery_beat.models import PeriodicTask
 from rest_framework.test import APIClient
 
 from assets.models import AgentKey, InfrastructureAsset, MonitoringAgent
@@ -111,3 +112,12 @@ def test_a_key_file_is_private_and_never_overwritten(asset: Any, tmp_path: Path)
     with pytest.raises(CommandError, match="never written over"):
         run("enroll_agent", "web-01 agent", asset="web-01", key_file=path)
     assert AgentKey.objects.count() == 1
+
+
+def test_a_platform_of_its_own_is_prepared_without_running_anything(settings: Any, tmp_path: Path) -> None:
+    settings.DATA_DIR = tmp_path
+    run("prepare")
+    run("prepare")
+    assert roles_of(User.objects.get(username="admin")) == {Role.SYSTEM_ADMIN}
+    assert PeriodicTask.objects.filter(task="wedsync_monitor.tasks.maintain_partitions", enabled=True).exists()
+    assert (tmp_path / "agent-key").exists()

@@ -121,11 +121,18 @@ class Supervisor:
     def __init__(self, services: list[Service], say: Callable[[str], None]):
         self.services, self.say = services, say
         self.stopping = False
+        self._starting = False
 
-    def run(self) -> None:
-        """Watch until SIGINT or SIGTERM, then stop everything, the last started first."""
+    def heed_signals(self) -> None:
+        """From now on SIGINT, SIGTERM and SIGHUP ask to stop. Until `run` or `stop` they raise KeyboardInterrupt too,
+        so that a long start is left at once; from there on nothing is interrupted half-way."""
+        self._starting = True
         for wanted in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(wanted, self._ask_to_stop)
+
+    def run(self) -> None:
+        """Watch until asked to stop."""
+        self._starting = False
         while not self.stopping:
             for service in self.services:
                 self._attend(service)
@@ -133,6 +140,9 @@ class Supervisor:
 
     def _ask_to_stop(self, *_: object) -> None:
         self.stopping = True
+        if self._starting:
+            self._starting = False
+            raise KeyboardInterrupt
 
     def _attend(self, service: Service) -> None:
         now = time.monotonic()
@@ -157,6 +167,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stop the services in reverse order, each with its children; what does not go is killed."""
+        self._starting = False
         for service in reversed(self.services):
             if service.process is not None and service.process.poll() is None:
                 service.process.send_signal(service.stop_signal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ from django.apps import apps
 from django_celery_beat.models import PeriodicTask
 
 from alerts.models import AlertRule
+from assets.authentication import find_agent_key
 from assets.models import AgentKey, InfrastructureAsset
 from wedsync_monitor.embedded import first_start
+from wedsync_monitor.embedded.keys import write_private
 from wedsync_monitor.models import User
 from wedsync_monitor.policy import Role, roles_of
 
@@ -43,6 +46,31 @@ def test_a_second_start_changes_nothing(tmp_path: Path) -> None:
     first_start.prepare(tmp_path)
     assert rows() == before
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
+
+
+def enrolled(folder: Path) -> AgentKey | None:
+    return find_agent_key((folder / "agent-key").read_text().strip(), datetime.now(UTC))
+
+
+def test_a_database_that_does_not_know_this_machines_key_gets_a_new_one(tmp_path: Path) -> None:
+    write_private(tmp_path / "agent-key", "wsa_of_another_database")
+    first_start.prepare(tmp_path)
+    assert enrolled(tmp_path)
+    assert (tmp_path / "agent-key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_that_ran_out_while_the_machine_was_off_is_replaced(tmp_path: Path) -> None:
+    first_start.prepare(tmp_path)
+    AgentKey.objects.update(expires_at=datetime(2020, 1, 1, tzinfo=UTC))
+    first_start.prepare(tmp_path)
+    assert enrolled(tmp_path)
+
+
+def test_a_key_that_a_person_revoked_stays_revoked(tmp_path: Path) -> None:
+    first_start.prepare(tmp_path)
+    AgentKey.objects.update(revoked_at=datetime.now(UTC))
+    first_start.prepare(tmp_path)
+    assert enrolled(tmp_path) is None
 
 
 def test_a_password_that_was_changed_stays(tmp_path: Path) -> None:

@@ -133,18 +133,33 @@ def test_what_a_service_forked_goes_with_it(services: list[Service]) -> None:
     assert psutil.wait_procs([child], timeout=5)[1] == []
 
 
-def test_sigterm_ends_the_watch(services: list[Service]) -> None:
+@pytest.fixture
+def heeding(services: list[Service]) -> Iterator[Supervisor]:
     before = {wanted: signal.getsignal(wanted) for wanted in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     running = Supervisor(services, lambda text: None)
+    running.heed_signals()
+    yield running
+    for wanted, handler in before.items():
+        signal.signal(wanted, handler)
+
+
+def test_sigterm_ends_the_watch(heeding: Supervisor) -> None:
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM))
     timer.start()
-    try:
-        running.run()
-    finally:
-        timer.join()
-        for wanted, handler in before.items():
-            signal.signal(wanted, handler)
-    assert running.stopping
+    heeding.run()
+    timer.join()
+    assert heeding.stopping
+
+
+@pytest.mark.parametrize("wanted", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_breaks_off_a_start_and_a_second_one_does_not_break_off_the_stop(
+    heeding: Supervisor, wanted: signal.Signals
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(wanted)
+    signal.raise_signal(wanted)
+    heeding.stop()
+    heeding.run()
 
 
 def test_what_a_killed_supervisor_left_is_ended_and_nothing_else(

@@ -14,12 +14,20 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from wedsync_monitor.embedded import first_start, supervisor
+from wedsync_monitor.embedded import supervisor
 from wedsync_monitor.embedded.postgres import Postgres, StartFailed
 from wedsync_monitor.embedded.redis import Redis
 from wedsync_monitor.embedded.supervisor import Service, Supervisor
 
 POSTGRES_STOP = signal.SIGINT  # PostgreSQL's fast shutdown
+EVERY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104
+
+
+def address_from_here(host: str, port: int) -> str:
+    """How this machine's agent reaches a server that listens on `host`; one that listens everywhere, on loopback."""
+    if host in EVERY_ADDRESS:
+        return f"http://127.0.0.1:{port}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class Command(BaseCommand):
@@ -44,19 +52,26 @@ class Command(BaseCommand):
             self._run(data_dir, options["demo"])
 
     def _run(self, data_dir: Path, demo: bool) -> None:
-        services = self._servers()
-        running = Supervisor(services, self._say)
+        running = Supervisor([], self._say)
+        running.heed_signals()
         try:
-            self._prepare(demo)
-            services += self._programs(demo)
+            self._start_servers(running)
+            call_command("prepare", demo=demo)
+            running.services += self._programs(demo)
             self._say(f"WedSync Monitor: {settings.PUBLIC_URL} (user admin, password in {data_dir / 'admin-password'})")
             running.run()
-            self._say("stopping")
+        except KeyboardInterrupt:
+            self._say("asked to stop while starting")
+        except StartFailed as error:
+            raise CommandError(str(error)) from error
         finally:
             running.stop()
+            # A start that was interrupted, or that failed, has not noted its process.
+            supervisor.end_leftovers(data_dir)
 
     def _refuse_taken_port(self) -> None:
-        with socket.socket() as probe:
+        family = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
+        with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((settings.HOST, settings.PORT))
@@ -65,24 +80,14 @@ class Command(BaseCommand):
                     f"port {settings.PORT} is taken ({error}); choose another: PORT=8001 make run"
                 ) from error
 
-    def _servers(self) -> list[Service]:
-        """The embedded database and broker, already up, unless the environment names others."""
-        services = []
-        try:
-            if settings.EMBEDDED_DATABASE:
-                services.append(Service("postgres", Postgres(settings.DATA_DIR).start, POSTGRES_STOP))
-            if settings.EMBEDDED_REDIS:
-                services.append(Service("redis", Redis(settings.DATA_DIR).start))
-            for service in services:
-                service.process, service.started_at = service.start(), time.monotonic()
-        except StartFailed as error:
-            Supervisor(services, self._say).stop()
-            raise CommandError(str(error)) from error
-        return services
-
-    def _prepare(self, demo: bool) -> None:
-        call_command("migrate", verbosity=0)
-        first_start.prepare(settings.DATA_DIR, demo=demo)
+    def _start_servers(self, running: Supervisor) -> None:
+        """Bring the embedded database and broker up, unless the environment names others."""
+        if settings.EMBEDDED_DATABASE:
+            running.services.append(Service("postgres", Postgres(settings.DATA_DIR).start, POSTGRES_STOP))
+        if settings.EMBEDDED_REDIS:
+            running.services.append(Service("redis", Redis(settings.DATA_DIR).start))
+        for service in running.services:
+            service.process, service.started_at = service.start(), time.monotonic()
 
     def _programs(self, demo: bool) -> list[Service]:
         environment = os.environ | {
@@ -91,7 +96,7 @@ class Command(BaseCommand):
             "WEB_WORKERS": os.environ.get("WEB_WORKERS", "2"),
             "DJANGO_SETTINGS_MODULE": "wedsync_monitor.settings",
             "WEDSYNC_DATA": str(settings.DATA_DIR),
-            "WEDSYNC_SERVER": f"http://{settings.HOST}:{settings.PORT}",
+            "WEDSYNC_SERVER": address_from_here(settings.HOST, settings.PORT),
             "WEDSYNC_AGENT_KEY_FILE": str(settings.DATA_DIR / "agent-key"),
             "WEDSYNC_SPOOL": str(settings.DATA_DIR / "spool"),
             "PYTHONPATH": os.pathsep.join([str(settings.BASE_DIR), str(settings.BASE_DIR / "agent")]),
