@@ -89,14 +89,14 @@ Sender = Callable[[NotificationDelivery], None]
 
 
 def deliver_due(now: datetime, send: Sender | None = None, chance: random.Random | None = None) -> int:
-    """Send what is due; answers how many messages arrived. Channels do not wait for each other."""
+    """Send what is due; answers how many messages were tried. Channels do not wait for each other."""
     claimed = _claim(now)
     if not claimed:
         return 0
     sender, dice = send or send_delivery, chance or random.Random()
     with ThreadPoolExecutor(max_workers=min(len(claimed), BATCH), thread_name_prefix="delivery") as pool:
-        arrived = list(pool.map(lambda delivery: _attempt(delivery, sender, now, dice), claimed))
-    return sum(arrived)
+        list(pool.map(lambda delivery: _attempt(delivery, sender, now, dice), claimed))
+    return len(claimed)
 
 
 def _claim(now: datetime) -> list[NotificationDelivery]:
@@ -111,26 +111,24 @@ def _claim(now: datetime) -> list[NotificationDelivery]:
         due = NotificationDelivery.objects.select_for_update(skip_locked=True, of=("self",)).filter(
             ~Exists(earlier), status=DeliveryStatus.QUEUED, next_attempt_at__lte=now
         )
-        rows = list(due.select_related("event__alert__alert_rule", "event__alert__asset", "event__actor")[:BATCH])
+        related = due.select_related("event__alert__alert_rule", "event__alert__asset", "event__actor")
+        # Whoever has waited longest goes first: under load the newest must not starve the oldest.
+        rows = list(related.order_by("next_attempt_at")[:BATCH])
         for row in rows:
             row.next_attempt_at, row.attempts = now + LEASE, row.attempts + 1
         NotificationDelivery.objects.filter(pk__in=[row.pk for row in rows]).update(next_attempt_at=now + LEASE)
     return rows
 
 
-def _attempt(delivery: NotificationDelivery, send: Sender, now: datetime, chance: random.Random) -> bool:
+def _attempt(delivery: NotificationDelivery, send: Sender, now: datetime, chance: random.Random) -> None:
     try:
         send(delivery)
     except NotDelivered as failure:
         _postpone(delivery, failure, now, chance)
-        return False
     except Exception as error:  # a channel's own fault is a failed delivery, seen in the console
         _postpone(delivery, NotDelivered(f"{type(error).__name__}: {error}"), now, chance)
-        return False
     else:
-        changes = {"status": DeliveryStatus.DELIVERED, "delivered_at": now, "last_error": ""}
-        _mark(delivery, changes)
-        return True
+        _mark(delivery, {"status": DeliveryStatus.DELIVERED, "delivered_at": now, "last_error": ""})
     finally:
         connections["default"].close()
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from alerts import notification
+from alerts import notification, tasks
 from alerts.models import AlertEvent, AlertInstance, AlertRule, NotificationDelivery
 from tests.receivers import Receiver
 from wedsync_monitor import secrets
@@ -126,6 +126,24 @@ def test_one_channel_that_hangs_does_not_delay_another(receiver, opened, now):
     worker.join()
     slow.shutdown()
     slow.server_close()
+
+
+def test_whoever_has_waited_longest_is_sent_first(receiver, opened, now, monkeypatch):
+    monkeypatch.setattr(notification, "BATCH", 1)
+    opened(*[webhook(f"{receiver.url}/{number}") for number in range(3)])
+    waiting = list(NotificationDelivery.objects.order_by("pk"))
+    for minutes, delivery in enumerate(waiting):
+        NotificationDelivery.objects.filter(pk=delivery.pk).update(next_attempt_at=now - timedelta(minutes=minutes))
+    deliver(now)
+    assert NotificationDelivery.objects.get(status="delivered").pk == waiting[-1].pk
+
+
+def test_a_batch_that_fails_as_a_whole_does_not_hold_up_the_next(receiver, opened, now, monkeypatch):
+    monkeypatch.setattr(notification, "BATCH", 2)
+    opened(*[webhook(f"{receiver.url}/{number}") for number in range(6)])
+    receiver.answers = [(500, {})] * 2
+    tasks.deliver_due_notifications()
+    assert NotificationDelivery.objects.filter(status="delivered").count() == 4
 
 
 def test_a_later_message_waits_for_the_earlier_one(receiver, opened, now):
