@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
+from psycopg.types.json import Jsonb
 
 from alerts import lifecycle, notification
 from alerts.lifecycle import Observation, Refused, Snapshot, State, Terms, Transition
@@ -45,17 +47,32 @@ def snapshot_of(alert: AlertInstance) -> Snapshot:
     )
 
 
-def observe(subject: Subject, alert: AlertInstance | None, terms: Terms, now: datetime) -> int:
-    """Apply what an evaluation found to the live alert, or open one; answers how many messages became due.
+def observe(found: Iterable[tuple[Subject, AlertInstance | None]], terms: Terms, now: datetime) -> int:
+    """Apply what an evaluation found to the live alerts, or open them; answers how many messages became due.
 
-    The decision is made again on the locked row: another evaluator or an operator may have been first.
+    Most alerts live on as they are: what is new about them is written at once for all.
     """
-    if lifecycle.decide(snapshot_of(alert) if alert else None, subject.observation, terms, now) is None:
-        return 0
-    with transaction.atomic():
+    told, unchanged = 0, []
+    for subject, alert in found:
+        decided = lifecycle.decide(snapshot_of(alert) if alert else None, subject.observation, terms, now)
+        if decided is None:
+            continue
         if alert is None:
-            return _begin(subject, terms, now)
-        locked = AlertInstance.objects.select_for_update(of=("self",)).filter(pk=alert.pk).first()
+            told += _begin(subject, decided, now)
+        elif decided.events or decided.gone:
+            told += _go_on(subject, alert, terms, now)
+        else:
+            _describe(alert, subject, now)
+            _change(alert, decided)
+            unchanged.append(alert)
+    _save_marks(unchanged, now)
+    return told
+
+
+def _go_on(subject: Subject, alert: AlertInstance, terms: Terms, now: datetime) -> int:
+    """The decision is made again on the locked row: another evaluator or an operator may have been first."""
+    with transaction.atomic():
+        locked = _lockable().filter(pk=alert.pk).first()
         if locked is None or locked.status == State.RESOLVED:
             return 0
         decided = lifecycle.decide(snapshot_of(locked), subject.observation, terms, now)
@@ -65,10 +82,7 @@ def observe(subject: Subject, alert: AlertInstance | None, terms: Terms, now: da
         return _apply(locked, decided, now)
 
 
-def _begin(subject: Subject, terms: Terms, now: datetime) -> int:
-    decided = lifecycle.decide(None, subject.observation, terms, now)
-    if decided is None:
-        return 0
+def _begin(subject: Subject, decided: Transition, now: datetime) -> int:
     alert = AlertInstance(
         alert_rule=subject.rule,
         asset_id=subject.asset_id,
@@ -85,6 +99,38 @@ def _begin(subject: Subject, terms: Terms, now: datetime) -> int:
         return 0
 
 
+# What an evaluation writes on an alert that stays in its state.
+_MARKS = {
+    "alert_title": "text",
+    "alert_description": "text",
+    "trigger_value": "float8",
+    "threshold_value": "float8",
+    "context_data": "jsonb",
+    "last_triggered_at": "timestamptz",
+    "breach_count": "int4",
+    "clear_since": "timestamptz",
+    "missing_since": "timestamptz",
+}
+
+
+def _save_marks(alerts: Sequence[AlertInstance], now: datetime) -> None:
+    """One statement for all; an alert that an operator has moved on meanwhile is left to the next evaluation."""
+    if not alerts:
+        return
+    types = {"id": "uuid", "status": "text"} | _MARKS
+    columns: list[list[Any]] = [[getattr(alert, name) for alert in alerts] for name in types]
+    place = list(types).index("context_data")
+    columns[place] = [Jsonb(context) for context in columns[place]]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""UPDATE alert_instances AS alert
+                SET {", ".join(f"{name} = seen.{name}" for name in _MARKS)}, updated_at = %s
+                FROM unnest({", ".join(f"%s::{kind}[]" for kind in types.values())}) AS seen ({", ".join(types)})
+                WHERE alert.id = seen.id AND alert.status = seen.status""",
+            [now, *columns],
+        )
+
+
 def _describe(alert: AlertInstance, subject: Subject, now: datetime) -> None:
     if subject.observation.finding is lifecycle.Finding.BREACHED:
         alert.alert_title, alert.alert_description = subject.title, subject.description
@@ -92,12 +138,16 @@ def _describe(alert: AlertInstance, subject: Subject, now: datetime) -> None:
         alert.context_data, alert.last_triggered_at = subject.context, now
 
 
+def _change(alert: AlertInstance, decided: Transition) -> None:
+    for column, value in decided.changes.items():
+        setattr(alert, column, value)
+
+
 def _apply(alert: AlertInstance, decided: Transition, now: datetime, person: User | None = None, note: str = "") -> int:
     if decided.gone:
         alert.delete()
         return 0
-    for column, value in decided.changes.items():
-        setattr(alert, column, value)
+    _change(alert, decided)
     alert.status = decided.state.value
     if decided.state is State.RESOLVED:
         alert.resolved_at, alert.resolution_type, alert.resolved_by = now, decided.resolution_type, person
@@ -109,9 +159,13 @@ def _apply(alert: AlertInstance, decided: Transition, now: datetime, person: Use
     return told
 
 
+def _lockable() -> QuerySet[AlertInstance]:
+    """Alerts to be locked as they are read, with the rule that says whom to tell."""
+    return AlertInstance.objects.select_for_update(of=("self",)).select_related("alert_rule")
+
+
 def _locked(alert_id: UUID) -> AlertInstance:
-    rows = AlertInstance.objects.select_for_update(of=("self",)).select_related("alert_rule", "asset")
-    return rows.exclude(status=State.PENDING).get(pk=alert_id)
+    return _lockable().exclude(status=State.PENDING).get(pk=alert_id)
 
 
 def acknowledge(alert_id: UUID, person: User, note: str, estimated_minutes: int | None, now: datetime) -> AlertInstance:
@@ -142,7 +196,7 @@ def end_orphans(alerts: Sequence[AlertInstance], reason: str, now: datetime) -> 
     told = 0
     for alert in alerts:
         with transaction.atomic():
-            locked = AlertInstance.objects.select_for_update(of=("self",)).filter(pk=alert.pk).first()
+            locked = _lockable().filter(pk=alert.pk).first()
             if locked is None or locked.status == State.RESOLVED:
                 continue
             if locked.status == State.PENDING:
