@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
-from psycopg.types.json import Jsonb
 
 from alerts import lifecycle, notification
 from alerts.lifecycle import Observation, Refused, Snapshot, State, Terms, Transition
@@ -118,16 +118,14 @@ def _save_marks(alerts: Sequence[AlertInstance], now: datetime) -> None:
     if not alerts:
         return
     types = {"id": "uuid", "status": "text"} | _MARKS
-    columns: list[list[Any]] = [[getattr(alert, name) for alert in alerts] for name in types]
-    place = list(types).index("context_data")
-    columns[place] = [Jsonb(context) for context in columns[place]]
+    rows = msgspec.json.encode([{name: getattr(alert, name) for name in types} for alert in alerts])
     with connection.cursor() as cursor:
         cursor.execute(
             f"""UPDATE alert_instances AS alert
                 SET {", ".join(f"{name} = seen.{name}" for name in _MARKS)}, updated_at = %s
-                FROM unnest({", ".join(f"%s::{kind}[]" for kind in types.values())}) AS seen ({", ".join(types)})
+                FROM jsonb_to_recordset(%s::jsonb) AS seen ({", ".join(" ".join(column) for column in types.items())})
                 WHERE alert.id = seen.id AND alert.status = seen.status""",
-            [now, *columns],
+            [now, rows.decode()],
         )
 
 

@@ -319,6 +319,16 @@ def test_a_rule_that_is_switched_off_ends_its_alerts(asset, rule, measured, now)
     )
 
 
+def test_a_rule_that_was_changed_is_evaluated_at_once(asset, rule, measured, now):
+    one = rule(evaluation_frequency=86400)
+    measured(asset(), 70, now)
+    evaluate(now)
+    one.metric_conditions = [one.metric_conditions[0] | {"threshold": 60}]
+    one.save()
+    evaluation.evaluate_due(now + timedelta(seconds=10))
+    assert AlertInstance.objects.get().status == "open"
+
+
 def test_rules_of_types_that_are_not_evaluated_say_so(asset, rule, now):
     asset()
     one = rule(alert_type="anomaly")
