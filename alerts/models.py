@@ -275,7 +275,7 @@ class NotificationDelivery(models.Model):
 
     id = schema.uuid_key()
     event = models.ForeignKey(AlertEvent, on_delete=models.CASCADE, related_name="deliveries")
-    channel_key = models.TextField(help_text="Type and place of the channel on its rule.")
+    channel_key = models.TextField(help_text="Type of the channel and a digest of its address.")
     channel = StructuredField(structure=conditions.Channel)
     status = schema.choice(DeliveryStatus, DeliveryStatus.QUEUED)
     attempts = models.IntegerField(**schema.fixed(0))

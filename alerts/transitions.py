@@ -13,7 +13,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 
 from alerts import lifecycle, notification
-from alerts.lifecycle import Observation, Refused, Snapshot, State, Terms, Transition
+from alerts.lifecycle import Event, Observation, Refused, Snapshot, State, Terms, Transition
 from alerts.models import AlertEvent, AlertInstance, AlertRule
 from wedsync_monitor.models import User
 
@@ -152,8 +152,9 @@ def _apply(alert: AlertInstance, decided: Transition, now: datetime, person: Use
     alert.save()
     told = 0
     for event in decided.events:
-        row = AlertEvent.objects.create(alert=alert, kind=event.value, at=now, actor=person, note=note)
-        told += notification.enqueue(alert, row, now)
+        untold = notification.why_untold(alert, event.value, now)
+        row = AlertEvent.objects.create(alert=alert, kind=event.value, at=now, actor=person, note=note or untold)
+        told += 0 if untold else notification.enqueue(alert, row, now)
     return told
 
 
@@ -205,4 +206,40 @@ def end_orphans(alerts: Sequence[AlertInstance], reason: str, now: datetime) -> 
     return told
 
 
-__all__ = ["Refused", "Subject", "acknowledge", "end_orphans", "observe", "resolve", "snapshot_of"]
+@dataclass(frozen=True)
+class Happening:
+    """One event of a recorded history."""
+
+    event: Event
+    at: datetime
+    person: User | None = None
+    note: str = ""
+
+
+def load(alert: AlertInstance, happened: Sequence[Happening], **data: Any) -> list[AlertEvent]:
+    """Write `alert` with what is known to have happened to it; nobody is told. Raises Refused where one event cannot
+    follow the other."""
+    state = State.INACTIVE
+    for one in happened:
+        state = lifecycle.follow(state, one.event)
+    alert.status = state.value
+    with transaction.atomic():
+        alert.save()
+        rows = [
+            AlertEvent(alert=alert, kind=one.event.value, at=one.at, actor=one.person, note=one.note, data=data)
+            for one in happened
+        ]
+        return AlertEvent.objects.bulk_create(rows)
+
+
+__all__ = [
+    "Happening",
+    "Refused",
+    "Subject",
+    "acknowledge",
+    "end_orphans",
+    "load",
+    "observe",
+    "resolve",
+    "snapshot_of",
+]

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from alerts import notification
 from alerts.models import (
     AlertEvent,
     AlertInstance,
@@ -305,9 +306,10 @@ def test_a_test_message_tells_of_each_channel_whether_it_arrived(sre, rule, rece
     answer = sre.post(f"{URL}/{cpu.pk}/test-notification")
     assert answer.status_code == 200
     arrived, mailed, refused = answer.json()["results"]
-    assert arrived == {"channel": "webhook-0", "delivered": True, "error": ""}
-    assert mailed == {"channel": "email-1", "delivered": True, "error": ""}
-    assert (refused["channel"], refused["delivered"]) == ("webhook-2", False)
+    keys = [notification.channel_key(channel) for channel in channels]
+    assert arrived == {"channel": keys[0], "delivered": True, "error": ""}
+    assert mailed == {"channel": keys[1], "delivered": True, "error": ""}
+    assert (refused["channel"], refused["delivered"]) == (keys[2], False)
     assert refused["error"]
     ((headers, body),) = receiver.got
     assert (json.loads(body)["event"], json.loads(body)["rule_name"]) == ("test", "cpu")

@@ -128,6 +128,24 @@ def test_one_channel_that_hangs_does_not_delay_another(receiver, opened, now):
     slow.server_close()
 
 
+def test_a_receiver_is_known_wherever_it_stands_on_the_rule(receiver, opened, now):
+    first, second = webhook(f"{receiver.url}/first"), webhook(f"{receiver.url}/second")
+    alert = opened(first)
+    alert.alert_rule.notification_channels = [second, first]
+    alert.alert_rule.save()
+    tell(alert, "acknowledged", now)
+    told = NotificationDelivery.objects.get(event__kind="acknowledged")
+    assert told.channel["config"]["url"] == first["config"]["url"]
+
+
+def test_a_channel_is_told_only_what_it_has_a_word_for(opened, now):
+    alert = opened({"type": "pagerduty", "config": {"routing_key": "key"}})
+    for kind in ("data_missing", "data_back", "acknowledged"):
+        tell(alert, kind, now)
+    kinds = NotificationDelivery.objects.order_by("event_id").values_list("event__kind", flat=True)
+    assert list(kinds) == ["opened", "acknowledged"]
+
+
 def test_whoever_has_waited_longest_is_sent_first(receiver, opened, now, monkeypatch):
     monkeypatch.setattr(notification, "BATCH", 1)
     opened(*[webhook(f"{receiver.url}/{number}") for number in range(3)])
@@ -173,7 +191,7 @@ def test_a_worker_that_dies_while_sending_leaves_it_due_again(receiver, opened, 
 
 
 def test_two_workers_send_each_message_once(receiver, opened, now):
-    opened(*[webhook(receiver.url) for _ in range(8)])
+    opened(*[webhook(f"{receiver.url}/{number}") for number in range(8)])
     both = threading.Barrier(2)
 
     def run() -> None:
