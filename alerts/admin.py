@@ -12,6 +12,7 @@ from alerts.models import (
     AlertInstance,
     AlertRule,
     EscalationPolicy,
+    InUse,
     MaintenanceWindow,
     NotificationDelivery,
     PerformanceBaseline,
@@ -44,6 +45,13 @@ class AlertRuleAdmin(OwnedModelAdmin):
     list_filter = ("severity", "alert_type", "is_enabled")
     search_fields = ("rule_name", "rule_description")
     autocomplete_fields = ("escalation_policy",)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """A rule in use is shown as protected, by itself and among many."""
+        gone, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        used = [f"{rule.rule_name}: {InUse.advice}" for rule in objs if rule.is_in_use()]
+        return gone, counts, lacking, [*protected, *used]
+
     inlines = (EvaluationInline,)
 
 

@@ -26,6 +26,7 @@ from alerts.models import (
     AlertRule,
     AlertStatus,
     EscalationPolicy,
+    InUse,
     NotificationDelivery,
     ResolutionType,
     RuleEvaluation,
@@ -127,6 +128,16 @@ class Rule(Resource):
 
     def get_queryset(self) -> QuerySet[AlertRule]:
         return rules_with_triggers(timezone.now()).filter(pk__in=super().get_queryset())
+
+    def delete(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Remove the rule with its history. While it has live alerts or undelivered messages that is refused."""
+        return super().delete(request, *args, **kwargs)
+
+    def perform_destroy(self, instance: AlertRule) -> None:
+        try:
+            instance.delete()
+        except InUse as error:
+            raise Conflict(str(error)) from error
 
 
 class TrialSerializer(serializers.Serializer[Any]):

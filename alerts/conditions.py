@@ -73,14 +73,26 @@ class SuppressionConfig(msgspec.Struct, forbid_unknown_fields=True, omit_default
 class EmailConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     recipients: Annotated[list[Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+$")]], Meta(min_length=1, max_length=50)]
 
+    @property
+    def address(self) -> list[str]:
+        return sorted(self.recipients)
+
 
 class SlackConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     webhook_url: Secret
     channel: str = ""
 
+    @property
+    def address(self) -> list[str]:
+        return [self.webhook_url, self.channel]
+
 
 class PagerDutyConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     routing_key: Secret
+
+    @property
+    def address(self) -> list[str]:
+        return [self.routing_key]
 
 
 class WebhookConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -89,6 +101,10 @@ class WebhookConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tr
     url: Annotated[str, Meta(pattern=r"^https?://", max_length=2000)]
     secret: Secret = ""
     headers: dict[str, Secret] = {}
+
+    @property
+    def address(self) -> list[str]:
+        return [self.url]
 
 
 class Email(msgspec.Struct, tag_field="type", tag="email", forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -26,9 +26,14 @@ from alerts.suppression import Coverage
 from alerts.transitions import Subject
 from assets.metrics import query
 from assets.metrics.query import SeriesSelector
-from assets.metrics.samples import Samples, nothing
+from assets.metrics.samples import Samples, Series, nothing
 
 log = logging.getLogger(__name__)
+# How long before a window the last sample of a counter is looked for: as long as the window, within these.
+LOOK_BACK, LONGEST_LOOK_BACK = timedelta(minutes=5), timedelta(hours=1)
+# A longer window is sized up by what this much of it holds before it is read.
+PROBE = timedelta(minutes=10)
+MOST_SAMPLES = 5_000_000
 
 
 @dataclass
@@ -41,24 +46,45 @@ class Report:
     seconds: float = 0.0
 
 
+class TooMuch(Exception):
+    """A condition asks for more samples than are read in one round; the text says what to change."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The samples of all conditions over one length of time; they share the work."""
+
+    samples: Samples
+    start_ms: int
+    end_ms: int
+    owner: NDArray[np.int64]  # of each series: the place of its asset, -1 where it is not active
+    names: NDArray[np.object_]
+    places: Mapping[int, int]  # of each series, by its id
+    too_much: Mapping[str, str]  # metrics that were not read, and why
+    _found: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    def aggregate(self, how: str) -> NDArray[np.float64]:
+        """Each series aggregated; what overflows is infinite and so no value."""
+        if how not in self._found:
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._found[how] = self.samples.aggregate(how, self.start_ms, self.end_ms)
+        return self._found[how]
+
+    def series_of(self, metric_name: str) -> NDArray[np.int64]:
+        """The places of a metric's series. Raises TooMuch."""
+        if why := self.too_much.get(metric_name):
+            raise TooMuch(why)
+        return np.flatnonzero((self.names == metric_name) & (self.owner >= 0))
+
+
 @dataclass(frozen=True)
 class Round:
     """What all due rules share."""
 
     now: datetime
     assets: AssetTable
-    samples: Samples
-    owner: NDArray[np.int64]  # of each series: the place of its asset, -1 where it is not active
-    names: NDArray[np.object_]
+    windows: Mapping[int, Window]  # by their length in seconds
     coverage: Coverage
-    _windows: dict[tuple[str, int, int], NDArray[np.float64]] = field(default_factory=dict)
-
-    def window(self, how: str, start_ms: int, end_ms: int) -> NDArray[np.float64]:
-        """Each series aggregated over a window; rules with the same window share the work."""
-        place = (how, start_ms, end_ms)
-        if place not in self._windows:
-            self._windows[place] = self.samples.aggregate(how, start_ms, end_ms)
-        return self._windows[place]
 
 
 def evaluate_due(now: datetime) -> Report:
@@ -134,19 +160,48 @@ def _next(due_at: datetime, frequency_seconds: int, now: datetime) -> datetime:
 
 
 def _gather(rules: Sequence[AlertRule], now: datetime) -> Round:
-    """Read what the rules need, once: their metrics over the longest of their windows."""
+    """Read what the rules need, once: the metrics of each length of window, so that a long one is not read for all."""
     assets = active_assets()
-    wanted = [condition for rule in rules for condition in rule.metric_conditions]
-    names = tuple(sorted({condition["metric_name"] for condition in wanted}))
-    longest = max((condition.get("time_window", 300) for condition in wanted), default=300)
-    # A counter's rate needs the sample before the window.
-    start = now - timedelta(seconds=longest + 60)
-    samples = query.read(SeriesSelector(names), start, now) if names else nothing()
-    samples = samples.rates()
+    wanted: dict[int, set[str]] = defaultdict(set)
+    for condition in (condition for rule in rules for condition in rule.metric_conditions):
+        wanted[condition.get("time_window", 300)].add(condition["metric_name"])
     places = {asset_id: place for place, asset_id in enumerate(assets.ids)}
-    owner = np.array([places.get(series.asset_id, -1) for series in samples.series], dtype=np.int64)
-    series_names = np.array([series.metric_name for series in samples.series], dtype=object)
-    return Round(now, assets, samples, owner, series_names, suppression.covered(now))
+    windows = {seconds: _window(names, seconds, places, now) for seconds, names in wanted.items()}
+    return Round(now, assets, windows, suppression.covered(now))
+
+
+def _window(names: set[str], seconds: int, places: Mapping[UUID, int], now: datetime) -> Window:
+    too_much = _too_much(names, seconds, now)
+    read = tuple(sorted(names - too_much.keys()))
+    # A counter's rate needs the sample before the window, however slowly it reports.
+    start = now - timedelta(seconds=seconds) - min(max(timedelta(seconds=seconds), LOOK_BACK), LONGEST_LOOK_BACK)
+    samples = query.read(SeriesSelector(read), start, now).rates() if read else nothing()
+    end_ms = int(now.timestamp() * 1000)
+    return Window(
+        samples,
+        end_ms - seconds * 1000,
+        end_ms,
+        np.array([places.get(series.asset_id, -1) for series in samples.series], dtype=np.int64),
+        np.array([series.metric_name for series in samples.series], dtype=object),
+        {series.id: place for place, series in enumerate(samples.series)},
+        too_much,
+    )
+
+
+def _too_much(names: set[str], seconds: int, now: datetime) -> dict[str, str]:
+    """The metrics of which a long window holds more samples than memory should, by what they reported lately."""
+    if seconds <= PROBE.total_seconds():
+        return {}
+    lately = query.read(SeriesSelector(tuple(sorted(names))), now - PROBE, now)
+    expected: dict[str, float] = defaultdict(float)
+    for series, count in zip(lately.series, np.diff(lately.offsets).tolist(), strict=True):
+        expected[series.metric_name] += count * seconds / PROBE.total_seconds()
+    return {
+        name: f"{name} over {wording.span(seconds)} is about {number:,.0f} samples, of which at most {MOST_SAMPLES:,} "
+        "are read in one evaluation: shorten time_window"
+        for name, number in expected.items()
+        if number > MOST_SAMPLES
+    }
 
 
 def _judge(rule: AlertRule, shared: Round, live: list[AlertInstance], evaluation: RuleEvaluation) -> int:
@@ -157,14 +212,15 @@ def _judge(rule: AlertRule, shared: Round, live: list[AlertInstance], evaluation
     judged = [_Judged(condition, rule, shared) for condition in rule.metric_conditions]
     evaluation.last_series_seen = int(sum(len(one.series) for one in judged))
     breached = chosen & np.logical_and.reduce([one.breached for one in judged])
-    terms, told = terms_of(rule), 0
     held = {alert.asset_id: alert for alert in live}
     places = {asset_id: place for place, asset_id in enumerate(shared.assets.ids)}
     concerned = {shared.assets.ids[place] for place in np.flatnonzero(breached)}
     concerned |= {asset_id for asset_id in held if asset_id in places and chosen[places[asset_id]]}
-    for asset_id in concerned:
-        subject = _subject(rule, judged, asset_id, places[asset_id], shared)
-        told += transitions.observe(subject, held.get(asset_id), terms, shared.now)
+    found = (
+        (_subject(rule, judged, asset_id, places[asset_id], shared, held.get(asset_id)), held.get(asset_id))
+        for asset_id in concerned
+    )
+    told = transitions.observe(found, terms_of(rule), shared.now)
     left = [alert for alert in live if alert.asset_id not in concerned]
     return told + transitions.end_orphans(left, "The asset is no longer covered by the rule.", shared.now)
 
@@ -185,20 +241,23 @@ class _Judged:
     def __init__(self, condition: dict[str, object], rule: AlertRule, shared: Round):
         self.condition = conditions.condition_of(condition)
         self.recovery = rule.threshold_config.get("recovery_threshold") if self._is_first(rule, condition) else None
-        end_ms = int(shared.now.timestamp() * 1000)
-        start_ms = end_ms - self.condition.time_window * 1000
-        self.series = np.flatnonzero((shared.names == self.condition.metric_name) & (shared.owner >= 0))
-        values = shared.window(self.condition.aggregation, start_ms, end_ms)[self.series]
-        counts = shared.window("count", start_ms, end_ms)[self.series]
-        values = np.where(counts > 0, values, np.nan)
-        owner = shared.owner[self.series]
+        self.window = shared.windows[self.condition.time_window]
+        self.series = self.window.series_of(self.condition.metric_name)
+        values = self.window.aggregate(self.condition.aggregation)[self.series]
+        counts = self.window.aggregate("count")[self.series]
+        values = np.where((counts > 0) & np.isfinite(values), values, np.nan)
+        owner = self.window.owner[self.series]
         size = len(shared.assets.ids)
         breaching = conditions.breaches(values, self.condition.operator, self.condition.threshold)
         self.breached = np.bincount(owner, weights=breaching, minlength=size) > 0
         self.present = np.bincount(owner, weights=~np.isnan(values), minlength=size) > 0
         unrecovered = breaching | self._unrecovered(values)
         self.unrecovered = np.bincount(owner, weights=unrecovered, minlength=size) > 0
-        self._owner, self._values = owner, values
+        self._values = values
+        self._without = np.zeros(len(self.window.places), dtype=bool)
+        self._without[self.series] = np.isnan(values)
+        self._breaching = self._by_owner(breaching, owner)
+        self._worst = self._worst_of(breaching, owner, size)
 
     @staticmethod
     def _is_first(rule: AlertRule, condition: dict[str, object]) -> bool:
@@ -209,39 +268,70 @@ class _Judged:
             return np.zeros(len(values), dtype=bool)
         return conditions.breaches(values, self.condition.operator, self.recovery)
 
-    def worst(self, place: int) -> tuple[int, float] | None:
-        """The place of the worst series of the asset at `place`, and its value; None without data."""
-        own = np.flatnonzero((self._owner == place) & ~np.isnan(self._values))
-        if not len(own):
-            return None
+    def _by_owner(self, breaching: NDArray[np.bool_], owner: NDArray[np.int64]) -> dict[int, list[int]]:
+        """The ids of each asset's breaching series."""
+        ids: dict[int, list[int]] = defaultdict(list)
+        for one in np.flatnonzero(breaching).tolist():
+            ids[int(owner[one])].append(self.window.samples.series[self.series[one]].id)
+        return ids
+
+    def _worst_of(self, breaching: NDArray[np.bool_], owner: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+        """Of each asset the worst of its series that have a value, one that breaches before others; -1 without any."""
+        known = np.flatnonzero(~np.isnan(self._values))
         direction = conditions.worse(self.condition.operator) or 1
-        best = own[np.argmax(self._values[own] * direction)]
-        return int(self.series[best]), float(self._values[best])
+        ranked = known[np.lexsort((self._values[known] * direction, breaching[known], owner[known]))]
+        worst = np.full(size, -1, dtype=np.int64)
+        worst[owner[ranked]] = ranked
+        return worst
+
+    def worst(self, place: int) -> tuple[Series, float] | None:
+        """The worst series of the asset at `place`, and its value; None without data."""
+        best = self._worst[place]
+        if best < 0:
+            return None
+        return self.window.samples.series[self.series[best]], float(self._values[best])
+
+    def breaching(self, place: int) -> list[int]:
+        """The ids of the series of the asset at `place` for which the condition holds."""
+        return self._breaching.get(place, [])
+
+    def without_data(self, ids: Sequence[int]) -> list[int]:
+        """Those of `ids` that are the condition's own and have no value in its window."""
+        places = {one: self.window.places.get(one) for one in ids}
+        return [one for one, place in places.items() if place is not None and self._without[place]]
 
 
-def _finding(judged: list[_Judged], place: int) -> Finding:
-    """All conditions must hold to breach; one that is recovered ends it; without data nothing is known."""
+def _finding(judged: list[_Judged], place: int, breached_before: Sequence[int]) -> Finding:
+    """All conditions must hold to breach; one that is recovered ends it; without data nothing is known.
+
+    A condition is recovered once every series that breached has been seen to recover: one that stopped reporting has
+    not, however well the others of its asset are.
+    """
     if all(one.breached[place] for one in judged):
         return Finding.BREACHED
-    if any(one.present[place] and not one.unrecovered[place] for one in judged):
+    known = [bool(one.present[place]) and not one.without_data(breached_before) for one in judged]
+    if any(is_known and not one.unrecovered[place] for one, is_known in zip(judged, known, strict=True)):
         return Finding.CLEARED
-    if all(one.present[place] for one in judged):
-        return Finding.BETWEEN
-    return Finding.MISSING
+    return Finding.BETWEEN if all(known) else Finding.MISSING
 
 
-def _subject(rule: AlertRule, judged: list[_Judged], asset_id: UUID, place: int, shared: Round) -> Subject:
+def _subject(
+    rule: AlertRule, judged: list[_Judged], asset_id: UUID, place: int, shared: Round, alert: AlertInstance | None
+) -> Subject:
     worst = judged[0].worst(place)
-    series = shared.samples.series[worst[0]] if worst else None
-    value = worst[1] if worst else None
+    series, value = worst or (None, None)
     name = str(shared.assets.names[place])
     title, description = wording.describe(rule, judged[0].condition, name, value, series)
     honours_windows = rule.suppression_config.get("maintenance_windows", True)
-    observation = Observation(_finding(judged, place), bool(honours_windows and asset_id in shared.coverage))
+    before = alert.context_data.get("breaching_series", []) if alert else []
+    finding = _finding(judged, place, before)
+    observation = Observation(finding, bool(honours_windows and asset_id in shared.coverage))
+    breaching = {one for condition in judged for one in condition.breaching(place) + condition.without_data(before)}
     context = {
         "metric_name": judged[0].condition.metric_name,
         "labels": dict(series.labels) if series else {},
         "unit": series.metric_unit if series else "",
         "conditions": [wording.condition_text(one.condition) for one in judged],
+        "breaching_series": sorted(breaching),
     }
     return Subject(rule, asset_id, observation, title, description, value, judged[0].condition.threshold, context)

@@ -1,9 +1,12 @@
 """Rules, what they opened, what followed: the tables of alerting."""
 
+from typing import Any
+
 from django.conf import settings
 from django.core.validators import URLValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
+from django.utils import timezone
 
 from alerts import conditions
 from assets.models import InfrastructureAsset
@@ -58,6 +61,12 @@ class AlertType(models.TextChoices):
     ABSENCE = "absence"
 
 
+class InUse(Exception):
+    """The rule cannot be deleted yet."""
+
+    advice = "it has live alerts or undelivered messages. Switch it off first; its alerts end then."
+
+
 class AlertRule(models.Model):
     """When metrics of which assets mean trouble, and who is told."""
 
@@ -100,6 +109,26 @@ class AlertRule(models.Model):
 
     def __str__(self) -> str:
         return self.rule_name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """What was changed takes effect at once: the rule is due. The evaluation's row is locked first, as the
+        evaluator does, so that one that runs meanwhile cannot push it ahead again."""
+        with transaction.atomic():
+            RuleEvaluation.objects.filter(rule_id=self.pk).update(next_evaluation_at=timezone.now())
+            super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Raises InUse: whoever was told that trouble began is to be told its end."""
+        with transaction.atomic():
+            list(RuleEvaluation.objects.select_for_update().filter(rule_id=self.pk))
+            if self.is_in_use():
+                raise InUse(f"{self.rule_name}: {InUse.advice}")
+            return super().delete(*args, **kwargs)
+
+    def is_in_use(self) -> bool:
+        """Whether it has live alerts, or messages that are still to be delivered."""
+        undelivered = NotificationDelivery.objects.filter(event__alert__alert_rule=self, status=DeliveryStatus.QUEUED)
+        return self.instances.exclude(status=AlertStatus.RESOLVED).exists() or undelivered.exists()
 
 
 class RuleEvaluation(models.Model):
@@ -246,7 +275,7 @@ class NotificationDelivery(models.Model):
 
     id = schema.uuid_key()
     event = models.ForeignKey(AlertEvent, on_delete=models.CASCADE, related_name="deliveries")
-    channel_key = models.TextField(help_text="Type and place of the channel on its rule.")
+    channel_key = models.TextField(help_text="Type of the channel and a digest of its address.")
     channel = StructuredField(structure=conditions.Channel)
     status = schema.choice(DeliveryStatus, DeliveryStatus.QUEUED)
     attempts = models.IntegerField(**schema.fixed(0))

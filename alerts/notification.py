@@ -7,18 +7,22 @@ repeats by.
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 from django.conf import settings
 from django.db import connections, transaction
 from django.db.models import Exists, OuterRef
 
+from alerts import conditions
 from alerts.channels import CHANNELS, Message, NotDelivered
 from alerts.models import AlertEvent, AlertInstance, AlertRule, DeliveryStatus, EventKind, NotificationDelivery
 from wedsync_monitor import secrets
@@ -33,37 +37,41 @@ BATCH = 32
 
 # Events that every channel is told of, and those that only systems on the other side need.
 FOR_PEOPLE = frozenset({EventKind.OPENED, EventKind.UNSUPPRESSED, EventKind.ACKNOWLEDGEMENT_EXPIRED})
-FOR_SYSTEMS = frozenset({EventKind.ACKNOWLEDGED, EventKind.DATA_MISSING, EventKind.DATA_BACK})
-SYSTEMS = frozenset({"webhook", "pagerduty"})
+FOR_SYSTEMS = {
+    "webhook": frozenset({EventKind.ACKNOWLEDGED, EventKind.DATA_MISSING, EventKind.DATA_BACK}),
+    "pagerduty": frozenset({EventKind.ACKNOWLEDGED}),
+}
 
 
 def enqueue(alert: AlertInstance, event: AlertEvent, now: datetime) -> int:
     """Put into the outbox whom `event` is to be told to, in the caller's transaction; answers how many."""
     rows = [
         NotificationDelivery(event=event, channel_key=key, channel=channel, next_attempt_at=now)
-        for key, channel in _told(alert, event, now)
+        for key, channel in _told(alert, event)
     ]
     NotificationDelivery.objects.bulk_create(rows, ignore_conflicts=True)
     return len(rows)
 
 
-def _told(alert: AlertInstance, event: AlertEvent, now: datetime) -> list[tuple[str, dict[str, Any]]]:
-    channels = _channels_of(alert)
+def _told(alert: AlertInstance, event: AlertEvent) -> list[tuple[str, dict[str, Any]]]:
     if event.kind == EventKind.RESOLVED:
         # Whoever was told of the trouble is told of its end, also where the rule's channels changed since.
         return _told_before(alert)
+    channels = [(channel_key(channel), channel) for channel in alert.alert_rule.notification_channels]
     if event.kind in FOR_PEOPLE:
-        return [] if _muted(alert, event, now) else channels
-    if event.kind in FOR_SYSTEMS:
-        told = {key for key, _ in _told_before(alert)}
-        return [(key, channel) for key, channel in channels if channel["type"] in SYSTEMS and key in told]
-    return []
+        return channels
+    systems = [item for item in channels if event.kind in FOR_SYSTEMS.get(item[1]["type"], ())]
+    told = {key for key, _ in _told_before(alert)} if systems else set()
+    return [(key, channel) for key, channel in systems if key in told]
 
 
-def _channels_of(alert: AlertInstance) -> list[tuple[str, dict[str, Any]]]:
-    return [
-        (f"{channel['type']}-{place}", channel) for place, channel in enumerate(alert.alert_rule.notification_channels)
-    ]
+def channel_key(channel: dict[str, Any]) -> str:
+    """A channel by its type and a digest of its address: the same receiver wherever it stands on the rule."""
+    address = msgspec.convert(channel, conditions.Channel).config.address
+    # What cannot be opened tells receivers apart as it is: the message is tried, and says what is wrong.
+    with suppress(secrets.Unreadable):
+        address = secrets.reveal(address)
+    return f"{channel['type']}-{hashlib.sha256(repr(address).encode()).hexdigest()[:8]}"
 
 
 def _told_before(alert: AlertInstance) -> list[tuple[str, dict[str, Any]]]:
@@ -71,32 +79,30 @@ def _told_before(alert: AlertInstance) -> list[tuple[str, dict[str, Any]]]:
     return list(dict(rows.order_by("created_at").values_list("channel_key", "channel")).items())
 
 
-def _muted(alert: AlertInstance, event: AlertEvent, now: datetime) -> bool:
-    """Within the suppression period after the last resolution a new opening tells nobody; the event says so."""
+def why_untold(alert: AlertInstance, kind: str, now: datetime) -> str:
+    """Why nobody is told of an opening: within the suppression period after the last resolution. Empty otherwise."""
     period = alert.alert_rule.suppression_config.get("suppression_period", 0)
-    if event.kind != EventKind.OPENED or not period:
-        return False
+    if kind != EventKind.OPENED or not period:
+        return ""
     since = now - timedelta(seconds=period)
     earlier = AlertInstance.objects.filter(alert_key=alert.alert_key, resolved_at__gt=since).exclude(pk=alert.pk)
     if not earlier.exists():
-        return False
-    event.note = f"Not told: the same trouble ended less than {period} s before (suppression period)."
-    event.save(update_fields=["note"])
-    return True
+        return ""
+    return f"Not told: the same trouble ended less than {period} s before (suppression period)."
 
 
 Sender = Callable[[NotificationDelivery], None]
 
 
 def deliver_due(now: datetime, send: Sender | None = None, chance: random.Random | None = None) -> int:
-    """Send what is due; answers how many messages arrived. Channels do not wait for each other."""
+    """Send what is due; answers how many messages were tried. Channels do not wait for each other."""
     claimed = _claim(now)
     if not claimed:
         return 0
     sender, dice = send or send_delivery, chance or random.Random()
     with ThreadPoolExecutor(max_workers=min(len(claimed), BATCH), thread_name_prefix="delivery") as pool:
-        arrived = list(pool.map(lambda delivery: _attempt(delivery, sender, now, dice), claimed))
-    return sum(arrived)
+        list(pool.map(lambda delivery: _attempt(delivery, sender, now, dice), claimed))
+    return len(claimed)
 
 
 def _claim(now: datetime) -> list[NotificationDelivery]:
@@ -111,26 +117,24 @@ def _claim(now: datetime) -> list[NotificationDelivery]:
         due = NotificationDelivery.objects.select_for_update(skip_locked=True, of=("self",)).filter(
             ~Exists(earlier), status=DeliveryStatus.QUEUED, next_attempt_at__lte=now
         )
-        rows = list(due.select_related("event__alert__alert_rule", "event__alert__asset", "event__actor")[:BATCH])
+        related = due.select_related("event__alert__alert_rule", "event__alert__asset", "event__actor")
+        # Whoever has waited longest goes first: under load the newest must not starve the oldest.
+        rows = list(related.order_by("next_attempt_at")[:BATCH])
         for row in rows:
             row.next_attempt_at, row.attempts = now + LEASE, row.attempts + 1
         NotificationDelivery.objects.filter(pk__in=[row.pk for row in rows]).update(next_attempt_at=now + LEASE)
     return rows
 
 
-def _attempt(delivery: NotificationDelivery, send: Sender, now: datetime, chance: random.Random) -> bool:
+def _attempt(delivery: NotificationDelivery, send: Sender, now: datetime, chance: random.Random) -> None:
     try:
         send(delivery)
     except NotDelivered as failure:
         _postpone(delivery, failure, now, chance)
-        return False
     except Exception as error:  # a channel's own fault is a failed delivery, seen in the console
         _postpone(delivery, NotDelivered(f"{type(error).__name__}: {error}"), now, chance)
-        return False
     else:
-        changes = {"status": DeliveryStatus.DELIVERED, "delivered_at": now, "last_error": ""}
-        _mark(delivery, changes)
-        return True
+        _mark(delivery, {"status": DeliveryStatus.DELIVERED, "delivered_at": now, "last_error": ""})
     finally:
         connections["default"].close()
 
@@ -192,7 +196,7 @@ class Trial:
 def send_test(rule: AlertRule, person: User, now: datetime) -> list[Trial]:
     """Send a test message to every channel of `rule` at once, outside of the outbox."""
     message = _test_message(rule, person, now)
-    channels = [(f"{channel['type']}-{place}", channel) for place, channel in enumerate(rule.notification_channels)]
+    channels = [(channel_key(channel), channel) for channel in rule.notification_channels]
     if not channels:
         return []
     with ThreadPoolExecutor(max_workers=len(channels), thread_name_prefix="test") as pool:

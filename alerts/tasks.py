@@ -21,5 +21,6 @@ def evaluate_due_rules() -> None:
 
 @shared_task
 def deliver_due_notifications() -> None:
+    """Until nothing is due: a batch that failed as a whole must not hold up those behind it."""
     while notification.deliver_due(datetime.now(UTC)):
         pass

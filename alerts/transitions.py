@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+import msgspec
+from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
 
 from alerts import lifecycle, notification
-from alerts.lifecycle import Observation, Refused, Snapshot, State, Terms, Transition
+from alerts.lifecycle import Event, Observation, Refused, Snapshot, State, Terms, Transition
 from alerts.models import AlertEvent, AlertInstance, AlertRule
 from wedsync_monitor.models import User
 
@@ -45,17 +47,32 @@ def snapshot_of(alert: AlertInstance) -> Snapshot:
     )
 
 
-def observe(subject: Subject, alert: AlertInstance | None, terms: Terms, now: datetime) -> int:
-    """Apply what an evaluation found to the live alert, or open one; answers how many messages became due.
+def observe(found: Iterable[tuple[Subject, AlertInstance | None]], terms: Terms, now: datetime) -> int:
+    """Apply what an evaluation found to the live alerts, or open them; answers how many messages became due.
 
-    The decision is made again on the locked row: another evaluator or an operator may have been first.
+    Most alerts live on as they are: what is new about them is written at once for all.
     """
-    if lifecycle.decide(snapshot_of(alert) if alert else None, subject.observation, terms, now) is None:
-        return 0
-    with transaction.atomic():
+    told, unchanged = 0, []
+    for subject, alert in found:
+        decided = lifecycle.decide(snapshot_of(alert) if alert else None, subject.observation, terms, now)
+        if decided is None:
+            continue
         if alert is None:
-            return _begin(subject, terms, now)
-        locked = AlertInstance.objects.select_for_update(of=("self",)).filter(pk=alert.pk).first()
+            told += _begin(subject, decided, now)
+        elif decided.events or decided.gone:
+            told += _go_on(subject, alert, terms, now)
+        else:
+            _describe(alert, subject, now)
+            _change(alert, decided)
+            unchanged.append(alert)
+    _save_marks(unchanged, now)
+    return told
+
+
+def _go_on(subject: Subject, alert: AlertInstance, terms: Terms, now: datetime) -> int:
+    """The decision is made again on the locked row: another evaluator or an operator may have been first."""
+    with transaction.atomic():
+        locked = _lockable().filter(pk=alert.pk).first()
         if locked is None or locked.status == State.RESOLVED:
             return 0
         decided = lifecycle.decide(snapshot_of(locked), subject.observation, terms, now)
@@ -65,10 +82,7 @@ def observe(subject: Subject, alert: AlertInstance | None, terms: Terms, now: da
         return _apply(locked, decided, now)
 
 
-def _begin(subject: Subject, terms: Terms, now: datetime) -> int:
-    decided = lifecycle.decide(None, subject.observation, terms, now)
-    if decided is None:
-        return 0
+def _begin(subject: Subject, decided: Transition, now: datetime) -> int:
     alert = AlertInstance(
         alert_rule=subject.rule,
         asset_id=subject.asset_id,
@@ -85,6 +99,36 @@ def _begin(subject: Subject, terms: Terms, now: datetime) -> int:
         return 0
 
 
+# What an evaluation writes on an alert that stays in its state.
+_MARKS = {
+    "alert_title": "text",
+    "alert_description": "text",
+    "trigger_value": "float8",
+    "threshold_value": "float8",
+    "context_data": "jsonb",
+    "last_triggered_at": "timestamptz",
+    "breach_count": "int4",
+    "clear_since": "timestamptz",
+    "missing_since": "timestamptz",
+}
+
+
+def _save_marks(alerts: Sequence[AlertInstance], now: datetime) -> None:
+    """One statement for all; an alert that an operator has moved on meanwhile is left to the next evaluation."""
+    if not alerts:
+        return
+    types = {"id": "uuid", "status": "text"} | _MARKS
+    rows = msgspec.json.encode([{name: getattr(alert, name) for name in types} for alert in alerts])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""UPDATE alert_instances AS alert
+                SET {", ".join(f"{name} = seen.{name}" for name in _MARKS)}, updated_at = %s
+                FROM jsonb_to_recordset(%s::jsonb) AS seen ({", ".join(" ".join(column) for column in types.items())})
+                WHERE alert.id = seen.id AND alert.status = seen.status""",
+            [now, rows.decode()],
+        )
+
+
 def _describe(alert: AlertInstance, subject: Subject, now: datetime) -> None:
     if subject.observation.finding is lifecycle.Finding.BREACHED:
         alert.alert_title, alert.alert_description = subject.title, subject.description
@@ -92,26 +136,35 @@ def _describe(alert: AlertInstance, subject: Subject, now: datetime) -> None:
         alert.context_data, alert.last_triggered_at = subject.context, now
 
 
+def _change(alert: AlertInstance, decided: Transition) -> None:
+    for column, value in decided.changes.items():
+        setattr(alert, column, value)
+
+
 def _apply(alert: AlertInstance, decided: Transition, now: datetime, person: User | None = None, note: str = "") -> int:
     if decided.gone:
         alert.delete()
         return 0
-    for column, value in decided.changes.items():
-        setattr(alert, column, value)
+    _change(alert, decided)
     alert.status = decided.state.value
     if decided.state is State.RESOLVED:
         alert.resolved_at, alert.resolution_type, alert.resolved_by = now, decided.resolution_type, person
     alert.save()
     told = 0
     for event in decided.events:
-        row = AlertEvent.objects.create(alert=alert, kind=event.value, at=now, actor=person, note=note)
-        told += notification.enqueue(alert, row, now)
+        untold = notification.why_untold(alert, event.value, now)
+        row = AlertEvent.objects.create(alert=alert, kind=event.value, at=now, actor=person, note=note or untold)
+        told += 0 if untold else notification.enqueue(alert, row, now)
     return told
 
 
+def _lockable() -> QuerySet[AlertInstance]:
+    """Alerts to be locked as they are read, with the rule that says whom to tell."""
+    return AlertInstance.objects.select_for_update(of=("self",)).select_related("alert_rule")
+
+
 def _locked(alert_id: UUID) -> AlertInstance:
-    rows = AlertInstance.objects.select_for_update(of=("self",)).select_related("alert_rule", "asset")
-    return rows.exclude(status=State.PENDING).get(pk=alert_id)
+    return _lockable().exclude(status=State.PENDING).get(pk=alert_id)
 
 
 def acknowledge(alert_id: UUID, person: User, note: str, estimated_minutes: int | None, now: datetime) -> AlertInstance:
@@ -142,7 +195,7 @@ def end_orphans(alerts: Sequence[AlertInstance], reason: str, now: datetime) -> 
     told = 0
     for alert in alerts:
         with transaction.atomic():
-            locked = AlertInstance.objects.select_for_update(of=("self",)).filter(pk=alert.pk).first()
+            locked = _lockable().filter(pk=alert.pk).first()
             if locked is None or locked.status == State.RESOLVED:
                 continue
             if locked.status == State.PENDING:
@@ -153,4 +206,40 @@ def end_orphans(alerts: Sequence[AlertInstance], reason: str, now: datetime) -> 
     return told
 
 
-__all__ = ["Refused", "Subject", "acknowledge", "end_orphans", "observe", "resolve", "snapshot_of"]
+@dataclass(frozen=True)
+class Happening:
+    """One event of a recorded history."""
+
+    event: Event
+    at: datetime
+    person: User | None = None
+    note: str = ""
+
+
+def load(alert: AlertInstance, happened: Sequence[Happening], **data: Any) -> list[AlertEvent]:
+    """Write `alert` with what is known to have happened to it; nobody is told. Raises Refused where one event cannot
+    follow the other."""
+    state = State.INACTIVE
+    for one in happened:
+        state = lifecycle.follow(state, one.event)
+    alert.status = state.value
+    with transaction.atomic():
+        alert.save()
+        rows = [
+            AlertEvent(alert=alert, kind=one.event.value, at=one.at, actor=one.person, note=one.note, data=data)
+            for one in happened
+        ]
+        return AlertEvent.objects.bulk_create(rows)
+
+
+__all__ = [
+    "Happening",
+    "Refused",
+    "Subject",
+    "acknowledge",
+    "end_orphans",
+    "load",
+    "observe",
+    "resolve",
+    "snapshot_of",
+]

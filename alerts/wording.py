@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from alerts.conditions import SYMBOLS, MetricCondition, condition_of
 from alerts.models import AlertRule
 from assets.metrics.samples import Series
@@ -27,6 +29,9 @@ def unit_of(name: str, unit: str) -> str:
 
 
 def number(value: float) -> str:
+    """A value as people read it; whatever a float can be has a text."""
+    if not math.isfinite(value) or abs(value) >= 1e15:
+        return f"{value:.4g}"
     return f"{value:.0f}" if value == int(value) else f"{value:.1f}" if abs(value) >= 1 else f"{value:.3g}"
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks.figures import Figure
 
 RULES, ASSETS, ROUNDS = 100, 1_000, 3
+BREACHING = 10
 WINDOW_SECONDS, EVERY_SECONDS = 300, 10
 
 
@@ -45,6 +46,7 @@ def measure() -> Iterator[Figure]:
         now = datetime.now(UTC)
         _fill(now)
         yield from _evaluate(now)
+        yield from _live_on(now)
 
 
 def _fill(now: datetime) -> None:
@@ -102,3 +104,22 @@ def _evaluate(now: datetime) -> Iterator[Figure]:
     yield Figure(
         f"{RULES} rules over {ASSETS:,} assets, one evaluation (median of {ROUNDS})", seconds, "s", 1, at_most=True
     )
+
+
+def _live_on(now: datetime) -> Iterator[Figure]:
+    """Ten of the rules breach on every asset: what they cost once their alerts are open."""
+    from alerts import evaluation
+    from alerts.models import AlertInstance, AlertRule, RuleEvaluation
+
+    for rule in AlertRule.objects.all()[:BREACHING]:
+        rule.metric_conditions = [rule.metric_conditions[0] | {"threshold": 100}]
+        rule.save()
+    seconds = []
+    for _ in range(ROUNDS + 1):
+        RuleEvaluation.objects.update(next_evaluation_at=now)
+        seconds.append(evaluation.evaluate_due(now).seconds)
+    live = BREACHING * ASSETS
+    assert AlertInstance.objects.filter(status="open").count() == live
+    yield Figure(f"the same with {live:,} alerts opening", seconds[0], "s")
+    name = f"the same with {live:,} alerts open (median of {ROUNDS})"
+    yield Figure(name, statistics.median(seconds[1:]), "s", 5, at_most=True)

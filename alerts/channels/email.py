@@ -28,6 +28,9 @@ def send(config: Mapping[str, Any], message: Message) -> None:
     try:
         mail.send()
     except smtplib.SMTPRecipientsRefused as error:
-        raise NotDelivered("the mail server refused the recipients", permanent=True) from error
+        # A 4xx is greylisting or a full mailbox: the same recipient is taken later.
+        codes = [code for code, _ in error.recipients.values()]
+        final = all(code >= 500 for code in codes)
+        raise NotDelivered(f"the mail server refused the recipients ({codes})", permanent=final) from error
     except (smtplib.SMTPException, OSError) as error:
         raise NotDelivered(f"the mail server did not take it: {error}") from error

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from alerts.channels import webhook
-from alerts.channels.base import Message
+from alerts.channels.base import Message, NotDelivered
 
 URL = "https://events.pagerduty.com/v2/enqueue"
 ACTIONS = {
@@ -27,11 +27,7 @@ def dedup_key(alert_key: str) -> str:
     return alert_key if len(alert_key) <= 255 else hashlib.sha256(alert_key.encode()).hexdigest()
 
 
-def payload(config: Mapping[str, Any], message: Message) -> dict[str, Any] | None:
-    """The event, or None for what PagerDuty has no word for."""
-    action = ACTIONS.get(message.event)
-    if action is None:
-        return None
+def payload(config: Mapping[str, Any], message: Message, action: str) -> dict[str, Any]:
     details = {
         "description": message.description,
         "rule": message.rule_name,
@@ -53,6 +49,8 @@ def payload(config: Mapping[str, Any], message: Message) -> dict[str, Any] | Non
 
 
 def send(config: Mapping[str, Any], message: Message) -> None:
-    event = payload(config, message)
-    if event is not None:
-        webhook.post(URL, msgspec.json.encode(event), {"Content-Type": "application/json"})
+    action = ACTIONS.get(message.event)
+    if action is None:
+        raise NotDelivered(f"PagerDuty has no word for {message.event}", permanent=True)
+    event = payload(config, message, action)
+    webhook.post(URL, msgspec.json.encode(event), {"Content-Type": "application/json"})

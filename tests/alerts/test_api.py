@@ -8,7 +8,15 @@ from uuid import uuid4
 
 import pytest
 
-from alerts.models import AlertRule, EscalationPolicy, RuleEvaluation
+from alerts import notification
+from alerts.models import (
+    AlertEvent,
+    AlertInstance,
+    AlertRule,
+    EscalationPolicy,
+    NotificationDelivery,
+    RuleEvaluation,
+)
 from tests.answers import fields_of, is_problem, queries_of
 from wedsync_monitor import secrets
 from wedsync_monitor.models import AuditEntry
@@ -298,9 +306,10 @@ def test_a_test_message_tells_of_each_channel_whether_it_arrived(sre, rule, rece
     answer = sre.post(f"{URL}/{cpu.pk}/test-notification")
     assert answer.status_code == 200
     arrived, mailed, refused = answer.json()["results"]
-    assert arrived == {"channel": "webhook-0", "delivered": True, "error": ""}
-    assert mailed == {"channel": "email-1", "delivered": True, "error": ""}
-    assert (refused["channel"], refused["delivered"]) == ("webhook-2", False)
+    keys = [notification.channel_key(channel) for channel in channels]
+    assert arrived == {"channel": keys[0], "delivered": True, "error": ""}
+    assert mailed == {"channel": keys[1], "delivered": True, "error": ""}
+    assert (refused["channel"], refused["delivered"]) == (keys[2], False)
     assert refused["error"]
     ((headers, body),) = receiver.got
     assert (json.loads(body)["event"], json.loads(body)["rule_name"]) == ("test", "cpu")
@@ -337,3 +346,32 @@ def test_the_number_of_queries_does_not_grow_with_the_rules(sre, rule, alert, as
     grow(2, 20)
     assert queries_of(sre, URL) == few <= 9
     assert queries_of(sre, f"{URL}/{AlertRule.objects.first().pk}") <= 5
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["a live alert", "an undelivered message"])
+def test_a_rule_in_use_is_not_deleted_before_its_alerts_have_ended(api, rule, alert, now, live):
+    one = rule()
+    ended = {} if live else {"status": "resolved", "resolved_at": now, "resolution_type": "auto"}
+    about = alert(alert_rule=one, **ended)
+    if not live:
+        event = AlertEvent.objects.create(alert=about, kind="resolved", at=now)
+        channel = {"type": "webhook", "config": {"url": "http://127.0.0.1:1/hook"}}
+        NotificationDelivery.objects.create(event=event, channel_key="webhook", channel=channel, next_attempt_at=now)
+    sre = api(Role.SRE)
+    answer = sre.delete(f"/api/monitoring/alerts/rules/{one.pk}")
+    assert answer.status_code == 409
+    assert "Switch it off first" in answer.json()["detail"]
+    NotificationDelivery.objects.update(status="delivered")
+    AlertInstance.objects.update(status="resolved", resolved_at=now)
+    assert sre.delete(f"/api/monitoring/alerts/rules/{one.pk}").status_code == 204
+
+
+def test_the_configuration_protects_a_rule_in_use_too(signed_in, rule, alert):
+    one = rule()
+    alert(alert_rule=one)
+    browser = signed_in(Role.SYSTEM_ADMIN)
+    page = browser.post(f"/admin/alerts/alertrule/{one.pk}/delete/", {"post": "yes"})
+    assert b"Switch it off first" in page.content
+    many = {"action": "delete_selected", "_selected_action": [str(one.pk)], "post": "yes"}
+    assert b"Switch it off first" in browser.post("/admin/alerts/alertrule/", many).content
+    assert type(one).objects.filter(pk=one.pk).exists()

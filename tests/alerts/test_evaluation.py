@@ -98,6 +98,67 @@ def test_silence_is_not_recovery(asset, rule, measured, now):
     assert (alert.status, alert.missing_since) == ("open", now + timedelta(hours=2))
 
 
+def disk(**columns: Any) -> dict[str, Any]:
+    return {"metric_name": "disk_usage_percent", "operator": "gte", "threshold": 90, "time_window": 60} | columns
+
+
+def test_a_series_that_stops_while_it_breaches_has_not_recovered(asset, rule, measured, now):
+    web = asset()
+    rule(metric_conditions=[disk()])
+    for mount, value in (("/", 40), ("/data", 97), ("/var", 95)):
+        measured(web, value, now, "disk_usage_percent", mount=mount)
+    evaluate(now)
+    seen = []
+    steps = [{"/": 40, "/var": 95}, {"/": 40, "/var": 30}, {"/": 40, "/var": 30, "/data": 50}]
+    for minutes, values in enumerate(steps, start=2):
+        at = now + timedelta(minutes=2 * minutes)
+        for mount, value in values.items():
+            measured(web, value, at, "disk_usage_percent", mount=mount)
+        evaluate(at)
+        alert = AlertInstance.objects.get()
+        seen.append((alert.status, alert.missing_since is not None))
+    assert seen == [("open", False), ("open", True), ("resolved", False)]
+
+
+def test_what_a_rule_no_longer_asks_about_does_not_keep_its_alert_open(asset, rule, measured, now):
+    web, one = asset(), rule(metric_conditions=[disk()])
+    measured(web, 97, now, "disk_usage_percent", mount="/data")
+    evaluate(now)
+    one.metric_conditions = [{"metric_name": "cpu_usage_percent", "operator": "gt", "threshold": 80}]
+    one.save()
+    later = now + timedelta(minutes=5)
+    measured(web, 10, later)
+    evaluate(later)
+    assert AlertInstance.objects.get().status == "resolved"
+
+
+def test_a_series_that_breaches_is_named_before_one_that_is_larger(asset, rule, measured, now):
+    web = asset()
+    rule(metric_conditions=[{"metric_name": "check_up", "operator": "ne", "threshold": 1}])
+    measured(web, 1, now, "check_up", check="home")
+    measured(web, 0, now, "check_up", check="rsvp")
+    evaluate(now)
+    assert "check rsvp" in AlertInstance.objects.get().alert_title
+
+
+def test_a_value_that_overflows_is_no_value_and_silences_nobody(asset, rule, measured, now):
+    broken, busy = asset("broken"), asset("busy")
+    one = rule()
+    for seconds in (10, 5):
+        measured(broken, 1.5e308, now - timedelta(seconds=seconds))
+    measured(busy, 95, now)
+    evaluate(now)
+    one.refresh_from_db()
+    assert (AlertInstance.objects.get().asset, one.evaluation.last_error) == (busy, "")
+
+
+def test_a_huge_value_has_words(asset, rule, measured, now):
+    measured(asset(), 1.5e308, now)
+    rule()
+    evaluate(now)
+    assert "is 1.5e+308" in AlertInstance.objects.get().alert_title
+
+
 def test_the_worst_series_of_an_asset_is_named(asset, rule, measured, now):
     web = asset()
     rule(metric_conditions=[{"metric_name": "disk_usage_percent", "operator": "gte", "threshold": 90}])
@@ -172,6 +233,39 @@ def test_a_counter_that_begins_again_makes_no_negative_rate(asset, rule, measure
     assert not AlertInstance.objects.exists()
 
 
+def test_a_counter_that_reports_every_four_minutes_has_a_rate(asset, rule, measured, now):
+    web = asset()
+    for minutes, value in ((4, 0), (0, 2400)):
+        measured(web, value, now - timedelta(minutes=minutes), "requests", "counter")
+    rule(metric_conditions=[{"metric_name": "requests", "operator": "gt", "threshold": 9, "time_window": 60}])
+    evaluate(now)
+    assert AlertInstance.objects.get().trigger_value == 10
+
+
+def test_rules_with_windows_of_other_lengths_do_not_see_each_others_samples(asset, rule, measured, now):
+    measured(asset(), 90, now - timedelta(minutes=10))
+    short, long = (
+        rule("short"),
+        rule("long", metric_conditions=[disk(metric_name="cpu_usage_percent", time_window=3600)]),
+    )
+    evaluate(now)
+    assert AlertInstance.objects.get().alert_rule == long
+    short.refresh_from_db()
+    assert short.evaluation.last_error == ""
+
+
+def test_a_window_with_more_samples_than_memory_is_refused_for_its_rule_alone(asset, rule, measured, now, monkeypatch):
+    web = asset()
+    monkeypatch.setattr(evaluation, "MOST_SAMPLES", 1000)
+    measured(web, 90, now)
+    good = rule("good")
+    greedy = rule("greedy", metric_conditions=[disk(metric_name="cpu_usage_percent", time_window=30 * 86400)])
+    evaluate(now)
+    assert AlertInstance.objects.get().alert_rule == good
+    greedy.refresh_from_db()
+    assert "shorten time_window" in greedy.evaluation.last_error
+
+
 def test_back_filled_samples_page_nobody(asset, rule, measured, now):
     web = asset()
     rule()
@@ -225,6 +319,16 @@ def test_a_rule_that_is_switched_off_ends_its_alerts(asset, rule, measured, now)
     )
 
 
+def test_a_rule_that_was_changed_is_evaluated_at_once(asset, rule, measured, now):
+    one = rule(evaluation_frequency=86400)
+    measured(asset(), 70, now)
+    evaluate(now)
+    one.metric_conditions = [one.metric_conditions[0] | {"threshold": 60}]
+    one.save()
+    evaluation.evaluate_due(now + timedelta(seconds=10))
+    assert AlertInstance.objects.get().status == "open"
+
+
 def test_rules_of_types_that_are_not_evaluated_say_so(asset, rule, now):
     asset()
     one = rule(alert_type="anomaly")
@@ -264,7 +368,26 @@ def test_two_evaluators_open_one_alert(asset, rule, measured, now):
     assert NotificationDelivery.objects.count() == 1
 
 
-def test_the_queries_of_an_evaluation_do_not_grow_with_rules_or_assets(asset, rule, measured, now):
+@pytest.mark.parametrize("value", [10, 99], ids=["all is well", "everything breaches and stays open"])
+def test_the_queries_of_an_evaluation_do_not_grow_with_assets(asset, rule, measured, now, value):
+    def count() -> int:
+        from django.db import connection
+
+        with CaptureQueriesContext(connection) as captured:
+            evaluate(now)
+        return len(captured)
+
+    rule()
+    measured(asset("one"), value, now)
+    evaluate(now)
+    few = count()
+    for number in range(8):
+        measured(asset(f"more-{number}"), value, now)
+    evaluate(now)
+    assert count() <= few
+
+
+def test_the_queries_of_an_evaluation_do_not_grow_with_rules(asset, rule, measured, now):
     def count() -> int:
         from django.db import connection
 
@@ -277,7 +400,6 @@ def test_the_queries_of_an_evaluation_do_not_grow_with_rules_or_assets(asset, ru
     rule("one")
     few = count()
     for number in range(8):
-        measured(asset(f"more-{number}"), 10, now)
         rule(f"more-{number}")
     count()
     assert count() <= few

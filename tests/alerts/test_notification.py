@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from alerts import notification
+from alerts import notification, tasks
 from alerts.models import AlertEvent, AlertInstance, AlertRule, NotificationDelivery
 from tests.receivers import Receiver
 from wedsync_monitor import secrets
@@ -128,6 +128,42 @@ def test_one_channel_that_hangs_does_not_delay_another(receiver, opened, now):
     slow.server_close()
 
 
+def test_a_receiver_is_known_wherever_it_stands_on_the_rule(receiver, opened, now):
+    first, second = webhook(f"{receiver.url}/first"), webhook(f"{receiver.url}/second")
+    alert = opened(first)
+    alert.alert_rule.notification_channels = [second, first]
+    alert.alert_rule.save()
+    tell(alert, "acknowledged", now)
+    told = NotificationDelivery.objects.get(event__kind="acknowledged")
+    assert told.channel["config"]["url"] == first["config"]["url"]
+
+
+def test_a_channel_is_told_only_what_it_has_a_word_for(opened, now):
+    alert = opened({"type": "pagerduty", "config": {"routing_key": "key"}})
+    for kind in ("data_missing", "data_back", "acknowledged"):
+        tell(alert, kind, now)
+    kinds = NotificationDelivery.objects.order_by("event_id").values_list("event__kind", flat=True)
+    assert list(kinds) == ["opened", "acknowledged"]
+
+
+def test_whoever_has_waited_longest_is_sent_first(receiver, opened, now, monkeypatch):
+    monkeypatch.setattr(notification, "BATCH", 1)
+    opened(*[webhook(f"{receiver.url}/{number}") for number in range(3)])
+    waiting = list(NotificationDelivery.objects.order_by("pk"))
+    for minutes, delivery in enumerate(waiting):
+        NotificationDelivery.objects.filter(pk=delivery.pk).update(next_attempt_at=now - timedelta(minutes=minutes))
+    deliver(now)
+    assert NotificationDelivery.objects.get(status="delivered").pk == waiting[-1].pk
+
+
+def test_a_batch_that_fails_as_a_whole_does_not_hold_up_the_next(receiver, opened, now, monkeypatch):
+    monkeypatch.setattr(notification, "BATCH", 2)
+    opened(*[webhook(f"{receiver.url}/{number}") for number in range(6)])
+    receiver.answers = [(500, {})] * 2
+    tasks.deliver_due_notifications()
+    assert NotificationDelivery.objects.filter(status="delivered").count() == 4
+
+
 def test_a_later_message_waits_for_the_earlier_one(receiver, opened, now):
     alert = opened(webhook(receiver.url))
     receiver.answers = [(500, {})]
@@ -155,7 +191,7 @@ def test_a_worker_that_dies_while_sending_leaves_it_due_again(receiver, opened, 
 
 
 def test_two_workers_send_each_message_once(receiver, opened, now):
-    opened(*[webhook(receiver.url) for _ in range(8)])
+    opened(*[webhook(f"{receiver.url}/{number}") for number in range(8)])
     both = threading.Barrier(2)
 
     def run() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.contrib.auth.models import Group
 
-from alerts import wording
+from alerts import notification, transitions, wording
 from alerts.conditions import condition_of
-from alerts.models import AlertEvent, AlertInstance, AlertRule, EventKind, NotificationDelivery
+from alerts.lifecycle import Event
+from alerts.models import AlertEvent, AlertInstance, AlertRule, NotificationDelivery
+from alerts.transitions import Happening
 from assets.models import InfrastructureAsset
 from remediation.models import RemediationAction, RemediationExecution
 from wedsync_monitor.embedded.demonstration.platform import MARK, Incident
@@ -49,7 +51,7 @@ def tell(assets: Mapping[str, InfrastructureAsset], happened: Sequence[Incident]
             continue
         person = people[number % len(people)]
         alert = _alert(incident, rule, asset, person)
-        _events(alert, incident, person)
+        _load(alert, incident, person)
         if incident.remediation:
             _execution(actions[incident.remediation], alert, number, person)
 
@@ -110,7 +112,6 @@ def _alert(incident: Incident, rule: AlertRule, asset: InfrastructureAsset, pers
         alert_title=title,
         alert_description=f"{description} (Demonstration.)",
         severity=rule.severity,
-        status=incident.outcome if incident.outcome in LIVE else "resolved",
         trigger_value=incident.value,
         threshold_value=condition.threshold,
         context_data={"metric_name": incident.metric, "demonstration": True},
@@ -126,27 +127,24 @@ def _alert(incident: Incident, rule: AlertRule, asset: InfrastructureAsset, pers
         alert.resolution_type = incident.outcome
         alert.resolved_by = person if incident.outcome == "manual" else None
         alert.resolution_notes = incident.note if incident.outcome == "manual" else None
-    alert.save()
     return alert
 
 
-def _events(alert: AlertInstance, incident: Incident, person: User) -> None:
-    first = {"pending": EventKind.PENDING, "suppressed": EventKind.SUPPRESSED}.get(alert.status, EventKind.OPENED)
-    opened = _event(alert, first, alert.first_triggered_at)
+def _load(alert: AlertInstance, incident: Incident, person: User) -> None:
+    """Write the alert and its events as alerting would have."""
+    first = {"pending": Event.PENDING, "suppressed": Event.SUPPRESSED}.get(incident.outcome, Event.OPENED)
+    happened = [Happening(first, alert.first_triggered_at)]
     if alert.acknowledged_at:
-        note = incident.note if alert.status == "acknowledged" else ""
-        _event(alert, EventKind.ACKNOWLEDGED, alert.acknowledged_at, person, note)
+        note = incident.note if incident.outcome == "acknowledged" else ""
+        happened.append(Happening(Event.ACKNOWLEDGED, alert.acknowledged_at, person, note))
     if alert.resolved_at:
-        resolved = _event(alert, EventKind.RESOLVED, alert.resolved_at, alert.resolved_by, alert.resolution_notes or "")
+        note = alert.resolution_notes or ""
+        happened.append(Happening(Event.RESOLVED, alert.resolved_at, alert.resolved_by, note))
+    events = transitions.load(alert, happened, demonstration=True)
+    if alert.resolved_at:
         # What is live has told nobody: its end would be told in earnest to whom its beginning was.
-        _deliveries(opened, alert)
-        _deliveries(resolved, alert)
-
-
-def _event(alert: AlertInstance, kind: str, at: datetime, person: User | None = None, note: str = "") -> AlertEvent:
-    return AlertEvent.objects.create(
-        alert=alert, kind=kind, at=at, actor=person, note=note, data={"demonstration": True}
-    )
+        for event in (events[0], events[-1]):
+            _deliveries(event, alert)
 
 
 def _deliveries(event: AlertEvent, alert: AlertInstance) -> None:
@@ -155,7 +153,7 @@ def _deliveries(event: AlertEvent, alert: AlertInstance) -> None:
         failed = key == "webhook-1" and alert.alert_rule.rule_name == "High error rate"
         row = NotificationDelivery.objects.create(
             event=event,
-            channel_key=key,
+            channel_key=notification.channel_key(channel),
             channel=channel,
             status="failed" if failed else "delivered",
             attempts=9 if failed else 1,
