@@ -91,6 +91,13 @@ def test_availability_counts_all_reports_whatever_metric_is_asked_for(viewer, as
     assert viewer.get(f"{URL}/{web.pk}/metrics", later | {"to": ""}).status_code == 200
 
 
+def test_an_asset_that_fell_silent_before_the_range_was_not_available(viewer, asset, now):
+    web = asset("web-01")
+    report(web, now - timedelta(hours=2), "cpu_usage_percent", 10)
+    shown = viewer.get(f"{URL}/{web.pk}/metrics", {"range": "1h"}).json()["performance_indicators"]
+    assert shown["availability_percentage"] == 0
+
+
 def test_the_systems_own_health_score_is_no_report_of_the_asset(asset, now):
     web = asset("web-01")
     report(web, now - timedelta(minutes=9), "cpu_usage_percent", 10)
