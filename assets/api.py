@@ -162,14 +162,14 @@ class Asset(Resource):
             return super().delete(request, *args, **kwargs)
 
     def perform_destroy(self, instance: InfrastructureAsset) -> None:
-        users = instance.users()
-        if users and self.request.query_params.get("detach") != "true":
-            names = ", ".join(user.asset_name for user in users[:10])
+        dependants = instance.dependants()
+        if dependants and self.request.query_params.get("detach") != "true":
+            names = ", ".join(one.asset_name for one in dependants[:10])
             raise Conflict(
                 f"These assets have it as their parent or need it: {names}. Change them or send ?detach=true."
             )
-        for user in users:
-            user.detach(instance)
+        for one in dependants:
+            one.detach(instance)
         instance.delete()
 
 
