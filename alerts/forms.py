@@ -8,7 +8,7 @@ from django import forms
 
 from alerts import conditions
 from alerts.models import AlertRule
-from assets.forms import style
+from assets.forms import Sections, style
 from assets.models import AssetType, Environment
 from wedsync_monitor import schema, secrets
 from wedsync_monitor.structured import problem_with
@@ -47,10 +47,22 @@ def _choices(kind: Any, labels: dict[str, str] | None = None) -> list[tuple[str,
     return [(value, (labels or {}).get(value, value)) for value in get_args(kind)]
 
 
-class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
+class RuleForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
     """A threshold rule. It edits the first condition and the first email and webhook channel; further conditions and
     other channels of the rule, which the API and the admin can set, stay as they are."""
 
+    sections = (
+        ("Rule", ("rule_name", "severity", "rule_description", "business_impact", "runbook_url", "is_enabled")),
+        (
+            "Condition",
+            (
+                "metric_name", "aggregation", "operator", "threshold", "time_window", "evaluation_frequency",
+                "consecutive_breaches", "recovery_threshold",
+            ),
+        ),
+        ("Assets", ("environments", "asset_types", "asset_names")),
+        ("Who is told", ("email_recipients", "webhook_url", "webhook_secret")),
+    )  # fmt: skip
     metric_name = forms.CharField(label="Metric", max_length=200, help_text="For example cpu_usage_percent.")
     aggregation = forms.ChoiceField(choices=_choices(conditions.Aggregation))
     operator = forms.ChoiceField(choices=_choices(conditions.Operator, conditions.SYMBOLS))

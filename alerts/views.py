@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
@@ -199,7 +200,8 @@ def alert_resolve(request: HttpRequest, pk: UUID) -> HttpResponse:
 @guarded("alert_rules", GET=Verb.READ)
 def rule_list(request: HttpRequest) -> HttpResponse:
     """Rules with their last evaluation."""
-    page = htmx.page_of(request, AlertRule.objects.order_by("rule_name"))
+    readable = policy.permitted(request.user, Verb.READ, "alert_rules", AlertRule.objects.order_by("rule_name"))
+    page = htmx.page_of(request, readable)
     rules = rules_with_triggers(timezone.now()).filter(pk__in=[rule.pk for rule in page]).order_by("rule_name")
     page.object_list = list(rules)
     for rule in page:
@@ -225,11 +227,15 @@ def _edit_rule(request: HttpRequest, rule: AlertRule, heading: str) -> HttpRespo
 @guarded("alert_rules", GET=Verb.CREATE, POST=Verb.CREATE)
 def rule_new(request: HttpRequest) -> HttpResponse:
     """Make a rule."""
-    return _edit_rule(request, AlertRule(), "New alert rule")
+    with transaction.atomic():
+        return _edit_rule(request, AlertRule(), "New alert rule")
 
 
 @guarded("alert_rules", GET=Verb.CHANGE, POST=Verb.CHANGE)
 def rule_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Change a rule."""
-    rule = get_object_or_404(AlertRule, pk=pk)
-    return _edit_rule(request, rule, f"Rule {rule.rule_name}")
+    with transaction.atomic():
+        # Held while it is changed, so that a change over REST at the same time is not undone.
+        held = AlertRule.objects.select_for_update() if request.method == "POST" else AlertRule.objects.all()
+        rule = get_object_or_404(policy.permitted(request.user, Verb.CHANGE, "alert_rules", held), pk=pk)
+        return _edit_rule(request, rule, f"Rule {rule.rule_name}")

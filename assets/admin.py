@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from assets import agents
+from assets import agents, topology
 from assets.models import (
     AgentKey,
     AssetHealth,
@@ -44,8 +45,24 @@ class InfrastructureAssetAdmin(OwnedModelAdmin):
         """An asset stays while others that stay have it as their parent or need it."""
         gone, counts, lacking, protected = super().get_deleted_objects(objs, request)
         going = {asset.pk for asset in objs}
-        users = {user for asset in objs for user in asset.users() if user.pk not in going}
-        return gone, counts, lacking, protected + sorted(str(user) for user in users)
+        left = {one for asset in objs for one in asset.dependants() if one.pk not in going}
+        return gone, counts, lacking, protected + sorted(str(one) for one in left)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        with _changing_alone(request):
+            return super().changeform_view(request, *args, **kwargs)
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        with _changing_alone(request):
+            return super().delete_view(request, *args, **kwargs)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        with _changing_alone(request):
+            return super().changelist_view(request, extra_context)
+
+
+def _changing_alone(request: HttpRequest) -> AbstractContextManager[None]:
+    return topology.alone() if request.method == "POST" else nullcontext()
 
 
 class KeyInline(PolicyInline):

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -22,7 +24,7 @@ from assets import agents, authentication, enrolment
 from assets.api import AssetSerializer
 from assets.authentication import AgentKeyAuthentication, IsAgent
 from assets.models import AgentKey, Discovery, DiscoveryDecision, InfrastructureAsset, MonitoringAgent
-from wedsync_monitor import audit, schema
+from wedsync_monitor import audit, policy, schema
 from wedsync_monitor.policy import Verb
 from wedsync_monitor.web.errors import Conflict
 from wedsync_monitor.web.resources import Resource, Resources, StrictSerializer, refuse_misfits
@@ -76,6 +78,10 @@ class KeySerializer(serializers.ModelSerializer[AgentKey]):
         fields = ["key_id", "created_at", "expires_at", "revoked_at", "first_used_at"]
 
 
+def _agents(request: Request, verb: Verb) -> QuerySet[MonitoringAgent]:
+    return policy.permitted(request.user, verb, "agents", MonitoringAgent.objects.all())
+
+
 class AgentKeys(APIView):
     """An agent's keys."""
 
@@ -85,14 +91,15 @@ class AgentKeys(APIView):
     @extend_schema(operation_id="agents_keys_list", responses={200: dict})
     def get(self, request: Request, pk: UUID) -> Response:
         """The agent's keys without their secrets, newest first."""
-        agent = get_object_or_404(MonitoringAgent, pk=pk)
+        agent = get_object_or_404(_agents(request, Verb.READ), pk=pk)
         return Response({"keys": KeySerializer(agent.keys.all()[:100], many=True).data})
 
     @extend_schema(request=None, responses={201: dict})
     def post(self, request: Request, pk: UUID) -> Response:
         """Make a further key; it is shown this once. The older ones run out after its first use."""
-        agent = get_object_or_404(MonitoringAgent, pk=pk)
-        key, secret = authentication.issue_key(agent, timezone.now())
+        agent = get_object_or_404(_agents(request, Verb.CHANGE), pk=pk)
+        with transaction.atomic():
+            key, secret = authentication.issue_key(agent, timezone.now())
         return Response({"key_id": str(key.pk), "key": secret, "key_expires_at": key.expires_at}, 201)
 
 
@@ -104,9 +111,10 @@ class AgentKeyView(APIView):
     policy_verbs = {"DELETE": Verb.CHANGE}
 
     def delete(self, request: Request, pk: UUID, key_id: UUID) -> Response:
-        key = get_object_or_404(AgentKey, pk=key_id, agent_id=pk)
+        key = get_object_or_404(AgentKey, pk=key_id, agent__in=_agents(request, Verb.CHANGE).filter(pk=pk))
         key.revoked_at = timezone.now()
-        key.save()
+        with transaction.atomic():
+            key.save()
         authentication.forget(key.pk)
         return Response(status=204)
 
@@ -179,8 +187,9 @@ class DiscoveryDecisionView(APIView):
 
     def post(self, request: Request, pk: UUID, decision: str) -> Response:
         wanted = DiscoveryDecision.ACCEPTED if decision == "accept" else DiscoveryDecision.IGNORED
+        offered = policy.permitted(request.user, Verb.CREATE, "assets", Discovery.objects.all())
         try:
-            found = agents.decide(pk, wanted, request.user)  # type: ignore[arg-type]
+            found = agents.decide(get_object_or_404(offered, pk=pk).pk, wanted, request.user)  # type: ignore[arg-type]
         except Discovery.DoesNotExist as error:
             raise Http404 from error
         except agents.Decided as error:

@@ -12,7 +12,7 @@ from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -20,15 +20,28 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from assets import assessment, charts, topology
+from assets.metrics import query
+from assets.metrics.query import Samples, SeriesSelector
 from assets.models import HealthStatus, InfrastructureAsset
-from assets.spans import BadSpan, Span, span_of
+from assets.spans import RANGES, BadSpan, Span, span_of
 from wedsync_monitor import policy
 from wedsync_monitor.policy import Verb
 from wedsync_monitor.web.errors import Conflict
 from wedsync_monitor.web.resources import Resource, Resources, StrictSerializer, refuse_unknown
 
 LIVE = ("open", "acknowledged")
-SPAN_PARAMETERS = {"from", "to", "range", "metric", "points", "format"}
+SPAN_PARAMETERS = [
+    OpenApiParameter("from", str, description="ISO 8601 with a time zone."),
+    OpenApiParameter("to", str, description="ISO 8601 with a time zone; now where left out."),
+    OpenApiParameter("range", str, enum=list(RANGES), description="1h where left out."),
+    OpenApiParameter("metric", str, many=True, description="The name of a metric; all of them where left out."),
+    OpenApiParameter(
+        "points", int, description=f"Of each series at most, from 2 to 10000; {charts.POINTS} by default."
+    ),
+]
+SPAN_NAMES = {"format"} | {one.name for one in SPAN_PARAMETERS}
+# More would be read whole into memory, whoever asks.
+MAX_READ_SERIES = 500
 
 
 class AssetFilters(filters.FilterSet):
@@ -162,14 +175,14 @@ class Asset(Resource):
             return super().delete(request, *args, **kwargs)
 
     def perform_destroy(self, instance: InfrastructureAsset) -> None:
-        users = instance.users()
-        if users and self.request.query_params.get("detach") != "true":
-            names = ", ".join(user.asset_name for user in users[:10])
+        dependants = instance.dependants()
+        if dependants and self.request.query_params.get("detach") != "true":
+            names = ", ".join(one.asset_name for one in dependants[:10])
             raise Conflict(
                 f"These assets have it as their parent or need it: {names}. Change them or send ?detach=true."
             )
-        for user in users:
-            user.detach(instance)
+        for one in dependants:
+            one.detach(instance)
         instance.delete()
 
 
@@ -200,7 +213,50 @@ def requested_metrics(request: Request) -> list[str]:
     return names
 
 
-@extend_schema(responses={200: dict})
+def requested_samples(request: Request, asset: InfrastructureAsset, span: Span) -> Samples:
+    """The samples of the metrics that are asked for; 400 where these are more series than one answer can hold."""
+    names = requested_metrics(request)
+    number = len(query.find_series(SeriesSelector(tuple(names), (asset.pk,))))
+    if number > MAX_READ_SERIES:
+        advice = f"these are {number} series; name fewer metrics, so that they have at most {MAX_READ_SERIES}"
+        raise ValidationError({"metric": advice})
+    return charts.read(asset.pk, names, span)
+
+
+SHOWN_METRICS = inline_serializer(
+    "AssetMetrics",
+    {
+        "asset_info": inline_serializer(
+            "AssetInfo",
+            {
+                "id": serializers.UUIDField(),
+                "asset_name": serializers.CharField(),
+                "asset_type": serializers.CharField(),
+                "environment": serializers.CharField(),
+            },
+        ),
+        "current_metrics": serializers.DictField(help_text="The newest value by metric, and last_updated."),
+        "metric_history": inline_serializer(
+            "MetricHistory",
+            {
+                "time_range": serializers.DictField(child=serializers.DateTimeField()),
+                "metrics": serializers.DictField(child=serializers.ListField(child=serializers.DictField())),
+            },
+        ),
+        "performance_indicators": inline_serializer(
+            "PerformanceIndicators",
+            {
+                name: serializers.FloatField(allow_null=True)
+                for name in (
+                    "availability_percentage", "mean_response_time", "error_budget_remaining", "performance_score"
+                )
+            },
+        ),
+    },
+)  # fmt: skip
+
+
+@extend_schema(parameters=SPAN_PARAMETERS, responses={200: SHOWN_METRICS})
 class AssetMetrics(APIView):
     """Current values, history and indicators of an asset: ?from&to or ?range, ?metric (repeatable), ?points."""
 
@@ -208,8 +264,8 @@ class AssetMetrics(APIView):
 
     def get(self, request: Request, pk: UUID) -> Response:
         asset, span, now = readable_asset(request, pk), requested_span(request), timezone.now()
-        refuse_unknown(request, SPAN_PARAMETERS)
-        samples = charts.read(asset.pk, requested_metrics(request), span)
+        refuse_unknown(request, SPAN_NAMES)
+        samples = requested_samples(request, asset, span)
         judged = assessment.assess_one(asset, now)
         return Response(
             {
@@ -229,7 +285,25 @@ class AssetMetrics(APIView):
         )
 
 
-@extend_schema(responses={200: dict})
+SHOWN_CHART = inline_serializer(
+    "AssetChart",
+    {
+        "series": inline_serializer(
+            "ChartSeries",
+            {
+                "label": serializers.CharField(),
+                "unit": serializers.CharField(),
+                "points": serializers.ListField(child=serializers.ListField(child=serializers.FloatField())),
+            },
+            many=True,
+        ),
+        "thresholds": serializers.ListField(child=serializers.DictField()),
+        "annotations": serializers.ListField(child=serializers.DictField()),
+    },
+)
+
+
+@extend_schema(parameters=SPAN_PARAMETERS, responses={200: SHOWN_CHART})
 class AssetChart(APIView):
     """One chart: {series: [{label, unit, points: [[ms, value]]}], thresholds, annotations}."""
 
@@ -237,13 +311,27 @@ class AssetChart(APIView):
 
     def get(self, request: Request, pk: UUID) -> Response:
         asset, span = readable_asset(request, pk), requested_span(request)
-        refuse_unknown(request, SPAN_PARAMETERS)
-        samples = charts.read(asset.pk, requested_metrics(request), span)
+        refuse_unknown(request, SPAN_NAMES)
+        samples = requested_samples(request, asset, span)
         drawn = charts.chart(samples, requested_points(request))
         return Response({"series": drawn, "thresholds": charts.thresholds(samples), "annotations": []})
 
 
-@extend_schema(responses={200: dict})
+SHOWN_HEALTH = inline_serializer(
+    "AssetHealth",
+    {
+        "asset_id": serializers.UUIDField(),
+        "overall_health": serializers.ChoiceField(choices=HealthStatus.choices),
+        "health_score": serializers.FloatField(allow_null=True),
+        **{
+            name: serializers.ListField(child=serializers.DictField())
+            for name in ("health_factors", "active_alerts", "recommendations", "health_trend")
+        },
+    },
+)
+
+
+@extend_schema(responses={200: SHOWN_HEALTH})
 class AssetHealthView(APIView):
     """The asset's health now, why, what to do, and how it was. `unknown` and null where there are no data."""
 

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+from django.db import connection
 
 from assets import availability, health
 from assets.metrics import query
@@ -134,7 +135,8 @@ def indicators(asset: InfrastructureAsset, span: Span, now: datetime, score: flo
     """
     end = min(span.end, now)
     slots = query.reported_slots(asset.pk, span.start, end, availability.SLOT_MS)
-    available = availability.availability(slots, int(end.timestamp() * 1000))
+    counted_from = int(span.start.timestamp() * 1000) if _had_reported(asset.pk, span.start) else None
+    available = availability.availability(slots, int(end.timestamp() * 1000), counted_from)
     target = asset.monitoring_config.get("slo_target_percent") or availability.DEFAULT_TARGET_PERCENT
     values = read(asset.pk, ("response_time_ms",), span).values
     return {
@@ -143,3 +145,17 @@ def indicators(asset: InfrastructureAsset, span: Span, now: datetime, score: flo
         "error_budget_remaining": availability.budget_remaining(available, target),
         "performance_score": score,
     }
+
+
+def _had_reported(asset_id: UUID, moment: datetime) -> bool:
+    """Whether the asset had reported anything by then; what this server derives itself is no report."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT EXISTS (SELECT FROM metric_frame WHERE asset_id = %(asset)s AND ts <= %(moment)s
+               AND layout_id NOT IN (
+                   SELECT layout.id FROM metric_layout layout
+                   JOIN metric_series series ON series.asset_id = layout.asset_id AND series.id = layout.series_ids[1]
+                   WHERE layout.asset_id = %(asset)s AND series.collection_method = 'synthetic'))""",
+            {"asset": asset_id, "moment": moment},
+        )
+        return bool(cursor.fetchone()[0])

@@ -20,8 +20,23 @@ def style(form: forms.BaseForm) -> None:
         field.widget.attrs.setdefault("class", _CLASSES.get(kind, "form-control"))
 
 
-class AssetForm(forms.ModelForm):  # type: ignore[type-arg]
+class Sections:
+    """A form in sections: titles with the names of their fields, in the order in which pages show them."""
+
+    sections: tuple[tuple[str, tuple[str, ...]], ...]
+
+    def by_section(self) -> list[tuple[str, list[forms.BoundField]]]:
+        return [(title, [self[name] for name in names]) for title, names in self.sections]  # type: ignore[index]
+
+
+class AssetForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
     """An asset's configuration. Tags are written with commas between them."""
+
+    sections = (
+        ("What it is", ("asset_name", "environment", "asset_type", "asset_category", "tag_list", "parent_asset")),
+        ("Where it runs", ("provider", "location")),
+        ("How it is monitored", ("collection_interval", "retention_days", "is_critical", "is_active")),
+    )
 
     tag_list = forms.CharField(
         label="Tags", required=False, help_text='Words or "key:value", with commas between them.'

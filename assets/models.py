@@ -96,7 +96,7 @@ class InfrastructureAsset(models.Model):
     def __str__(self) -> str:
         return self.asset_name
 
-    def users(self) -> "models.QuerySet[InfrastructureAsset]":
+    def dependants(self) -> "models.QuerySet[InfrastructureAsset]":
         """The assets that have this one as their parent or need it."""
         return InfrastructureAsset.objects.filter(
             models.Q(parent_asset=self) | models.Q(dependencies__contains=[str(self.pk)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -13,7 +14,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
-from assets import assessment, charts, spans
+from assets import assessment, charts, spans, topology
 from assets.api import with_alerts
 from assets.forms import AssetForm
 from assets.metrics import query
@@ -58,7 +59,8 @@ def asset_list(request: HttpRequest) -> HttpResponse:
     """All assets, as cards."""
     frame, q, health = htmx.frame_of(request), htmx.text_of(request), request.GET.get("health", "")
     sort, columns = htmx.sorted_by(request, ORDERS)
-    rows = InfrastructureAsset.objects.order_by(*columns, "asset_name")
+    readable = policy.permitted(request.user, Verb.READ, "assets", InfrastructureAsset.objects.all())
+    rows = readable.order_by(*columns, "asset_name")
     if frame["environment"] != "all":
         rows = rows.filter(environment=frame["environment"])
     if q:
@@ -79,14 +81,15 @@ def asset_list(request: HttpRequest) -> HttpResponse:
     return htmx.respond(request, "assets/asset_list.html", "assets/_assets.html", context)
 
 
-def _asset(pk: UUID) -> InfrastructureAsset:
-    return get_object_or_404(InfrastructureAsset.objects.prefetch_related("agents"), pk=pk)
+def _asset(request: HttpRequest, pk: UUID, verb: Verb = Verb.READ) -> InfrastructureAsset:
+    rows = policy.permitted(request.user, verb, "assets", InfrastructureAsset.objects.prefetch_related("agents"))
+    return get_object_or_404(rows, pk=pk)
 
 
 @guarded("assets", GET=Verb.READ)
 def asset_metrics(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Charts of everything that the asset reports, the standard metrics first."""
-    asset = _asset(pk)
+    asset = _asset(request, pk)
     chosen = request.GET.get("range", "1h")
     chosen = chosen if chosen in spans.RANGES else "1h"
     stored = {series.metric_name for series in query.find_series(SeriesSelector(asset_ids=(asset.pk,)))}
@@ -107,10 +110,14 @@ def asset_metrics(request: HttpRequest, pk: UUID) -> HttpResponse:
 @guarded("assets", GET=Verb.READ)
 def asset_health(request: HttpRequest, pk: UUID) -> HttpResponse:
     """How healthy the asset is now, why, and what to do."""
-    asset = _asset(pk)
+    asset = _asset(request, pk)
     trend = f"{reverse('asset-chart', args=[pk])}?{urlencode({'metric': assessment.SCORE_SERIES, 'range': '24h'})}"
     context = {"asset": asset, "judged": assessment.assess_one(asset, timezone.now()), "trend_url": trend}
     return htmx.respond(request, "assets/asset_health.html", "assets/_health.html", context)
+
+
+def _saving_alone(request: HttpRequest) -> AbstractContextManager[None]:
+    return topology.alone() if request.method == "POST" else nullcontext()
 
 
 def _edit(request: HttpRequest, asset: InfrastructureAsset, heading: str) -> HttpResponse:
@@ -129,11 +136,13 @@ def _edit(request: HttpRequest, asset: InfrastructureAsset, heading: str) -> Htt
 @guarded("assets", GET=Verb.CREATE, POST=Verb.CREATE)
 def asset_new(request: HttpRequest) -> HttpResponse:
     """Register an asset."""
-    return _edit(request, InfrastructureAsset(), "Register an asset")
+    with _saving_alone(request):
+        return _edit(request, InfrastructureAsset(), "Register an asset")
 
 
 @guarded("assets", GET=Verb.CHANGE, POST=Verb.CHANGE)
 def asset_configure(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Change an asset's configuration."""
-    asset = _asset(pk)
-    return _edit(request, asset, f"Configure {asset.asset_name}")
+    with _saving_alone(request):
+        asset = _asset(request, pk, Verb.CHANGE)
+        return _edit(request, asset, f"Configure {asset.asset_name}")

@@ -5,17 +5,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from wedsync_monitor.structures import Secret
+from wedsync_monitor.structures import Destination, Secret
 
 
 class ActionConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What an action does; which parts apply depends on its type."""
 
-    script_path: str = ""
-    script_args: list[str] = []
-    working_directory: str = ""
+    script_path: Destination = ""
+    script_args: list[Destination] = []
+    working_directory: Destination = ""
     environment_variables: dict[str, Secret] = {}
-    api_endpoint: str = ""
+    api_endpoint: Destination = ""
     http_method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
     headers: dict[str, Secret] = {}
     request_body: str = ""

@@ -27,7 +27,9 @@ class SyntheticCheck(models.Model):
     target_url = models.TextField(null=True, blank=True)
     target_host = models.TextField(null=True, blank=True)
     target_port = models.IntegerField(null=True, blank=True)
-    check_config = StructuredField(structure=CheckConfig, default=dict, blank=True)
+    check_config = StructuredField(
+        structure=CheckConfig, sent_to=("target_url", "target_host", "target_port"), default=dict, blank=True
+    )
     expected_response = StructuredField(structure=ExpectedResponse, default=dict, blank=True)
     check_frequency = models.IntegerField(**schema.fixed(60), help_text="Seconds.")
     timeout_seconds = models.IntegerField(**schema.fixed(10))

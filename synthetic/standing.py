@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import numpy as np
-from django.db.models import Avg, Count, F, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Aggregate, Avg, Count, F, FloatField, Max, OuterRef, Q, QuerySet, Subquery
 
 from assets.spans import Span
 from synthetic.models import ResultStatus, SyntheticCheck, SyntheticCheckResult
@@ -136,18 +135,33 @@ def within(check: SyntheticCheck, span: Span) -> QuerySet[SyntheticCheckResult]:
     return results_of(check).filter(check_timestamp__gt=span.start, check_timestamp__lte=span.end)
 
 
+class _Percentile95(Aggregate):
+    """Interpolated, as numpy.percentile is; results without a value are left out."""
+
+    template = "percentile_cont(0.95) WITHIN GROUP (ORDER BY %(expressions)s)"
+    output_field = FloatField()
+
+
 def performance_of(check: SyntheticCheck, span: Span) -> dict[str, Any]:
-    rows = list(within(check, span).order_by().values_list("status", "response_time_ms"))
-    good = sum(status == ResultStatus.SUCCESS for status, _ in rows)
-    timeouts = sum(status == ResultStatus.TIMEOUT for status, _ in rows)
-    times = np.array([time for _, time in rows if time is not None], dtype=np.float64)
+    """The specification's performance_metrics, in one query: the rows of a year stay in the database."""
+    found = (
+        within(check, span)
+        .order_by()
+        .aggregate(
+            total=Count("pk"),
+            good=Count("pk", filter=IS_GOOD),
+            timeouts=Count("pk", filter=Q(status=ResultStatus.TIMEOUT)),
+            mean=Avg("response_time_ms"),
+            p95=_Percentile95("response_time_ms"),
+        )
+    )
     return {
-        "uptime_percentage": percent(good, len(rows)),
-        "avg_response_time_ms": rounded(times.mean() if len(times) else None),
-        "p95_response_time_ms": rounded(np.percentile(times, 95) if len(times) else None),
-        "total_checks": len(rows),
-        "failed_checks": len(rows) - good,
-        "timeout_rate": percent(timeouts, len(rows)),
+        "uptime_percentage": percent(found["good"], found["total"]),
+        "avg_response_time_ms": rounded(found["mean"]),
+        "p95_response_time_ms": rounded(found["p95"]),
+        "total_checks": found["total"],
+        "failed_checks": found["total"] - found["good"],
+        "timeout_rate": percent(found["timeouts"], found["total"]),
     }
 
 

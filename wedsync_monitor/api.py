@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -149,6 +150,7 @@ class Tokens(Resources):
     filterset_class = TokenFilters
 
     @extend_schema(request=TokenBody, responses={201: NewTokenSerializer})
+    @transaction.atomic
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         body = TokenBody(data=request.data)
         body.is_valid(raise_exception=True)
@@ -166,6 +168,7 @@ class Token(APIView):
     policy_resource = "tokens"
 
     @extend_schema(request=None, responses={204: None})
+    @transaction.atomic
     def delete(self, request: Request, pk: UUID) -> Response:
         rows = policy.permitted(request.user, Verb.DELETE, "tokens", ApiToken.objects.filter(revoked_at=None))
         row = get_object_or_404(rows, pk=pk)

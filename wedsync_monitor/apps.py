@@ -12,7 +12,7 @@ class WedsyncMonitorConfig(AppConfig):
 
     def ready(self) -> None:
         from wedsync_monitor import audit, policy
-        from wedsync_monitor.console.policy import POLICIES
+        from wedsync_monitor.policies import POLICIES
 
         policy.register(*POLICIES)
         audit.track(*(self.get_model(name) for name in ("User", "ApiToken", "MonitoringDashboard")))

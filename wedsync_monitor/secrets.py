@@ -64,6 +64,26 @@ def holds_mask(value: Any) -> bool:
     return bool(value == MASK)
 
 
+def holds_sealed(value: Any) -> bool:
+    """Whether a string somewhere in `value` is a secret as it is stored."""
+    return holds_mask(mask(value))
+
+
+def destinations(structure: Any, value: Any) -> dict[str, Any]:
+    """Where the secrets of `value` go: the fields that `structure` declares as a Destination."""
+    info = msgspec.inspect.type_info(structure)
+    if not isinstance(info, msgspec.inspect.StructType) or not isinstance(value, dict):
+        return {}
+    return {
+        field.encode_name: value.get(field.encode_name) or None for field in info.fields if _is_destination(field.type)
+    }
+
+
+def _is_destination(info: Any) -> bool:
+    inner = info.item_type if isinstance(info, msgspec.inspect.ListType) else info
+    return isinstance(inner, msgspec.inspect.Metadata) and bool((inner.extra or {}).get("destination"))
+
+
 def holds_text(value: Any, part: str) -> bool:
     """Whether a string or key somewhere in `value` contains `part`."""
     if isinstance(value, dict):

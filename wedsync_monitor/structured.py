@@ -1,7 +1,7 @@
 """JSON columns that are held to one declared structure (msgspec types) on every way in, with secrets sealed."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,8 @@ from django.db import models
 
 from wedsync_monitor import secrets
 from wedsync_monitor.structures import AnyObject
+
+_AGAIN = "Enter the secret again"
 
 
 def problem_with(structure: Any, value: Any) -> str | None:
@@ -39,15 +41,23 @@ class StructuredField(models.JSONField):
     """A JSONField whose value must convert to `structure`.
 
     Checked by full_clean (admin, console forms), by serializers (as a validator) and again when the row is saved.
-    Strings that `structure` marks as `secrets.Secret` are sealed before they reach the database, and a masked value
-    that comes back from a form keeps what is stored.
+    Strings that `structure` marks as a Secret are sealed before they reach the database, and a masked value that comes
+    back from a form keeps what is stored. They stay with the place that they are sent to: when a Destination of the
+    structure or one of the columns `sent_to` changes, they have to be entered again.
     """
 
     # An empty list is held to the structure too: it does not fit a column of objects.
     empty_values = [None, ""]
 
-    def __init__(self, *args: Any, structure: Any = AnyObject, check: Callable[[Any], None] | None = None, **kw: Any):
-        self.structure = structure
+    def __init__(
+        self,
+        *args: Any,
+        structure: Any = AnyObject,
+        check: Callable[[Any], None] | None = None,
+        sent_to: Sequence[str] = (),
+        **kw: Any,
+    ):
+        self.structure, self.sent_to = structure, tuple(sent_to)
         self.check_meaning = check
         super().__init__(*args, **kw)
         self.validators = [*self.validators, self.check_structure]
@@ -83,14 +93,24 @@ class StructuredField(models.JSONField):
         return super().clean(self._restored(value, model_instance), model_instance)
 
     def _restored(self, value: Any, row: models.Model | None) -> Any:
-        """`value` with the stored secrets where it shows the mask."""
-        if row is None or not secrets.holds_mask(value):
+        """`value` with the stored secrets where it shows the mask. Refused where they would go somewhere else."""
+        if row is None or not (secrets.holds_mask(value) or secrets.holds_sealed(value)):
             return value
-        stored = type(row)._base_manager.filter(pk=row.pk).values_list(self.attname, flat=True)
-        value = secrets.restore_masked(value, stored.first())
+        stored = type(row)._base_manager.filter(pk=row.pk).values(self.attname, *self.sent_to).first()
+        if stored is None or not self._has_moved(value, row, stored):
+            value = secrets.restore_masked(value, stored[self.attname] if stored else None)
+        elif secrets.holds_sealed(value):
+            raise ValidationError(f"{_AGAIN}: where it is sent to has changed.", code="structure")
         if secrets.holds_mask(value):
-            raise ValidationError(f"Enter the secret again where it shows {secrets.MASK}.", code="structure")
+            raise ValidationError(f"{_AGAIN} where it shows {secrets.MASK}.", code="structure")
         return value
+
+    def _has_moved(self, value: Any, row: models.Model, stored: dict[str, Any]) -> bool:
+        """Whether the secrets that are stored would go to another place than the one they were entered for."""
+        if any((getattr(row, column) or None) != (stored[column] or None) for column in self.sent_to):
+            return True
+        old = stored[self.attname]
+        return secrets.destinations(self.structure, value) != secrets.destinations(self.structure, old)
 
     def formfield(self, **kwargs: Any) -> Any:  # type: ignore[override]
         """A text area of JSON in which secrets are masked; left empty, it means the column's default."""

@@ -8,6 +8,8 @@ import msgspec
 AnyObject = dict[str, Any]
 # A string that is a secret: sealed at rest and masked wherever it would be shown (wedsync_monitor.secrets).
 Secret = Annotated[str, msgspec.Meta(extra={"secret": True}, extra_json_schema={"writeOnly": True})]
+# A text that says where the secrets beside it are sent: when it changes, they have to be entered again.
+Destination = Annotated[str, msgspec.Meta(extra={"destination": True})]
 
 
 class AccessControl(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

@@ -91,6 +91,25 @@ def test_availability_counts_all_reports_whatever_metric_is_asked_for(viewer, as
     assert viewer.get(f"{URL}/{web.pk}/metrics", later | {"to": ""}).status_code == 200
 
 
+def test_an_asset_that_fell_silent_before_the_range_was_not_available(viewer, asset, now):
+    web = asset("web-01")
+    report(web, now - timedelta(hours=2), "cpu_usage_percent", 10)
+    shown = viewer.get(f"{URL}/{web.pk}/metrics", {"range": "1h"}).json()["performance_indicators"]
+    assert shown["availability_percentage"] == 0
+
+
+def test_more_series_than_one_answer_can_hold_are_refused_with_what_to_narrow(viewer, asset, recent, monkeypatch):
+    web = asset("web-01")
+    for name in ("cpu_usage_percent", "memory_usage_percent", "disk_usage_percent"):
+        report(web, recent, name, 1)
+    monkeypatch.setattr("assets.api.MAX_READ_SERIES", 2)
+    for part in ("metrics", "chart"):
+        refused = viewer.get(f"{URL}/{web.pk}/{part}")
+        assert refused.status_code == 400
+        assert "3 series; name fewer metrics" in refused.json()["detail"]
+        assert viewer.get(f"{URL}/{web.pk}/{part}", {"metric": "cpu_usage_percent"}).status_code == 200
+
+
 def test_the_systems_own_health_score_is_no_report_of_the_asset(asset, now):
     web = asset("web-01")
     report(web, now - timedelta(minutes=9), "cpu_usage_percent", 10)

@@ -31,6 +31,23 @@ def test_availability_is_the_share_of_slots_with_a_sample(reported, end, percent
     assert availability(at(*reported), end * MINUTE) == pytest.approx(percent)
 
 
+@pytest.mark.parametrize(
+    ("reported", "start", "end", "percent"),
+    [
+        pytest.param((50, 55), 0, 60, 100 / 6, id="silent for the first fifty minutes of an hour"),
+        pytest.param((), 0, 60, 0.0, id="silent for the whole range"),
+        pytest.param((0, 5, 10, 15), 0, 20, 100.0, id="there from the start"),
+        pytest.param((5, 10, 15), 3, 20, 100.0, id="the slot that the range begins in does not count as missing"),
+        pytest.param((4, 5, 15), 3, 20, 75.0, id="the slot that the range begins in counts once it has a sample"),
+        pytest.param((), 1, 4, None, id="a range within one slot says nothing"),
+    ],
+)
+def test_an_asset_that_had_reported_before_is_counted_from_the_start_of_the_range(reported, start, end, percent):
+    assert availability(at(*reported), end * MINUTE, start * MINUTE) == (
+        None if percent is None else pytest.approx(percent)
+    )
+
+
 def test_without_samples_availability_is_not_known():
     assert availability(at(), 60 * MINUTE) is None
     assert budget_remaining(None) is None

@@ -6,6 +6,8 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from assets.models import AssetHealth, InfrastructureAsset
@@ -195,6 +197,16 @@ def test_a_cycle_of_parents_is_refused_beside_the_parent(sre, asset):
     url = reverse("console:asset-configure", args=[top.pk])
     page = Page(sre.post(url, NEW | {"asset_name": "rack", "parent_asset": str(child.pk)}))
     assert "rack → host → rack" in page.beside("parent_asset")
+
+
+@pytest.mark.parametrize("way", ["console:asset-configure", "admin:assets_infrastructureasset_change"])
+def test_parents_are_changed_by_one_at_a_time(sre, asset, way):
+    web = asset("web-01")
+    with CaptureQueriesContext(connection) as caught:
+        sre.post(reverse(way, args=[web.pk]), NEW)
+    statements = [one["sql"] for one in caught]
+    locked = next(place for place, text in enumerate(statements) if "pg_advisory_xact_lock" in text)
+    assert locked < next(place for place, text in enumerate(statements) if 'FROM "infrastructure_assets"' in text)
 
 
 @pytest.mark.parametrize("name", ["asset-metrics", "asset-health", "asset-configure"])

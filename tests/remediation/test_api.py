@@ -92,6 +92,25 @@ def test_the_secrets_of_an_action_are_masked_and_kept(sre):
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        {"api_endpoint": "https://elsewhere.example/"},
+        {"script_path": "/tmp/other"},
+        {"script_args": ["--send-to", "elsewhere.example"]},
+    ],
+)
+def test_secrets_do_not_follow_to_another_destination(sre, action, change):
+    config = {"api_endpoint": "https://api.example/scale", "headers": {"Authorization": "t0ken"}}
+    row = action(action_type="api_call", action_config=config)
+    masked = config | {"headers": {"Authorization": "********"}}
+    refused = sre.patch(f"{ACTIONS}/{row.pk}", {"action_config": masked | change}, format="json")
+    assert fields_of(refused) == {"action_config"}
+    assert secrets.reveal(RemediationAction.objects.get().action_config) == config
+    entered = config | change | {"headers": {"Authorization": "an0ther"}}
+    assert sre.patch(f"{ACTIONS}/{row.pk}", {"action_config": entered}, format="json").status_code == 200
+
+
+@pytest.mark.parametrize(
     ("change", "field"),
     [
         ({"action_name": ""}, "action_name"),

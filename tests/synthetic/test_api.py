@@ -129,6 +129,20 @@ def test_put_and_patch_change_only_what_is_sent(operator, check, method):
     assert (booking.is_enabled, booking.business_impact_score) == (False, 9)
 
 
+@pytest.mark.parametrize("more", [{}, {"check_config": {"headers": {"Authorization": "********"}}}])
+def test_secrets_do_not_follow_to_another_target(operator, check, more):
+    row = check(check_type="http", target_url="https://example.com", check_config={"headers": {"Authorization": "t"}})
+    moved = {"target_url": "https://elsewhere.example"}
+    assert fields_of(operator.patch(f"{URL}/{row.pk}", moved | more, format="json")) == {"check_config"}
+    row.refresh_from_db()
+    assert row.target_url == "https://example.com"
+    entered = moved | {"check_config": {"headers": {"Authorization": "new"}}}
+    assert operator.patch(f"{URL}/{row.pk}", entered, format="json").status_code == 200
+    row.refresh_from_db()
+    assert secrets.reveal(row.check_config) == entered["check_config"]
+    assert operator.patch(f"{URL}/{row.pk}", {"check_frequency": 90}, format="json").status_code == 200
+
+
 def test_a_check_is_removed_with_its_results(operator, check, result):
     booking = check()
     result(booking)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group
+from django.db import connection
 from django.db.models.signals import post_save
 from django_celery_beat.models import PeriodicTask
 
@@ -165,3 +166,43 @@ def test_following_costs_one_question_and_one_entry(django_assert_num_queries):
         agent.save()
     assert MonitoringAgent.objects.get(pk=agent.pk).agent_version == "2.0"
     assert PeriodicTask.objects.get(pk=tick.pk).enabled
+
+
+def refuse(**_: object) -> None:
+    raise RuntimeError("the audit trail cannot be written")
+
+
+@pytest.mark.parametrize("kind", ["rest", "console", "admin"])
+def test_what_cannot_be_written_down_is_not_done(signed_in, asset, monkeypatch, kind):
+    web = asset("web-01")
+    browser = signed_in(Role.SRE)
+    form = {"asset_name": "other", "asset_type": "server", "asset_category": "compute", "environment": "staging"}
+    inline = {f"agents-{name}": "0" for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    send = {
+        "rest": lambda: browser.patch(f"/api/monitoring/assets/{web.pk}", form, content_type="application/json"),
+        "console": lambda: browser.post(f"/admin/monitoring/assets/{web.pk}/configure", form),
+        "admin": lambda: browser.post(f"/admin/assets/infrastructureasset/{web.pk}/change/", form | inline),
+    }
+    monkeypatch.setattr(AuditEntry.objects, "create", refuse)
+    with pytest.raises(RuntimeError, match="audit trail"):
+        send[kind]()
+    web.refresh_from_db()
+    assert web.asset_name == "web-01"
+
+
+def test_two_changes_over_rest_at_once_are_both_kept(committed, api):
+    rule = stored.rule(1)
+    changes = [{"rule_description": "what it is for"}, {"severity": "critical"}, {"business_impact": "pages are slow"}]
+    clients = [api(Role.SRE) for _ in changes]
+
+    def change(place: int) -> int:
+        try:
+            url = f"/api/monitoring/alerts/rules/{rule.pk}"
+            return clients[place].patch(url, changes[place], format="json").status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(changes)) as pool:
+        assert list(pool.map(change, range(len(changes)))) == [200] * len(changes)
+    rule.refresh_from_db()
+    assert {name: getattr(rule, name) for one in changes for name in one} == changes[0] | changes[1] | changes[2]

@@ -9,6 +9,8 @@ from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
+from alerts.forms import RuleForm
+from assets.forms import AssetForm
 from assets.models import AssetHealth
 from tests.pages import HTMX, Page, opened, queries_of
 from tests.wedsync_monitor import stored
@@ -256,3 +258,9 @@ def test_pages_load_nothing_from_other_hosts(sre):
     answer = sre.get(OVERVIEW)
     assert "default-src 'self'" in answer["Content-Security-Policy"]
     assert not re.findall(r'(?:src|href|action)="(?:https?:)?//', answer.content.decode())
+
+
+@pytest.mark.parametrize("form", [AssetForm, RuleForm])
+def test_every_field_of_a_form_is_in_one_section(form):
+    shown = [name for _, names in form.sections for name in names]
+    assert sorted(shown) == sorted(form().fields)

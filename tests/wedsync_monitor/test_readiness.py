@@ -7,10 +7,12 @@ import time
 import pytest
 from django.core.cache import cache
 from django.db import OperationalError, connection
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 
 from wedsync_monitor.readiness import EVALUATOR_SEEN, STALE_SECONDS
 from wedsync_monitor.tasks import BEAT_SEEN, note_beat
+from wedsync_monitor.web.errors import DatabaseOutageMiddleware
 
 pytestmark = pytest.mark.usefixtures("database")
 NOWHERE = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}}
@@ -76,6 +78,14 @@ def test_pages_say_503_while_the_database_is_away(signed_in):
     with connection.execute_wrapper(away):
         answer = client.get("/admin/monitoring/overview")
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert "<h1>Not available right now</h1>" in answer.content.decode()
+
+
+def test_programs_are_told_of_the_outage_in_their_own_form():
+    middleware = DatabaseOutageMiddleware(lambda request: HttpResponse())
+    answer = middleware.process_exception(RequestFactory().post("/api/monitoring/metrics"), OperationalError())
+    assert answer is not None
+    assert (answer.status_code, answer["Content-Type"]) == (503, "application/problem+json")
 
 
 def test_prometheus_reads_the_systems_own_state(settings):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -25,7 +25,8 @@ def tone_of(percent: float) -> str:
 def overview(request: HttpRequest) -> HttpResponse:
     """Cards, critical alerts, and health by environment."""
     frame = htmx.frame_of(request)
-    counts = _counts(frame["environment"])
+    assets = policy.permitted(request.user, Verb.READ, "assets", InfrastructureAsset.objects.all())
+    counts = _counts(assets, frame["environment"])
     alerts = policy.permitted(request.user, Verb.READ, "alerts", alerts_shown()).filter(status="open")
     if frame["environment"] != "all":
         alerts = alerts.filter(asset__environment=frame["environment"])
@@ -41,9 +42,9 @@ def overview(request: HttpRequest) -> HttpResponse:
     return htmx.respond(request, "console/overview.html", "console/_overview.html", context)
 
 
-def _counts(environment: str) -> list[dict[str, Any]]:
+def _counts(assets: QuerySet[InfrastructureAsset], environment: str) -> list[dict[str, Any]]:
     """One query: assets by environment and health."""
-    rows = InfrastructureAsset.objects.filter(is_active=True).order_by()
+    rows = assets.filter(is_active=True).order_by()
     found: Any = rows.values("environment").annotate(
         total=Count("pk"),
         important=Count("pk", filter=Q(is_critical=True)),

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import JSONField, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseRedirect
@@ -83,6 +84,11 @@ class PolicyModelAdmin(PolicyAdminMixin, admin.ModelAdmin):  # type: ignore[type
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         return super().formfield_for_dbfield(db_field, request, **(schema.text_options(db_field) | kwargs))
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Actions too are stored together with their audit entries, as Django does it for forms."""
+        with transaction.atomic():
+            return super().changelist_view(request, extra_context)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """The row as pages show it, secrets masked; a mask that is saved keeps what is stored."""

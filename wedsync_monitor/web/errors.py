@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import Error as DatabaseError
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -131,4 +132,8 @@ class DatabaseOutageMiddleware:
         if not is_outage(error):
             return None
         log.error("the database does not answer: %s", error)
-        return problem_json(503, "The database does not answer; try again in a few seconds.")
+        if request.path.startswith("/api/"):
+            return problem_json(503, "The database does not answer; try again in a few seconds.")
+        # Without the request: what the frame of a page shows is in the database too.
+        page = render_to_string("503.html")
+        return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import transaction
 from django.db.models import DateTimeField, Model, QuerySet, TextField
 from django_filters import rest_framework as filters
 from rest_framework import generics, serializers
@@ -91,6 +92,10 @@ class Resources(RowsByPolicy, generics.ListCreateAPIView):  # type: ignore[type-
         """What stands beside the rows, over all that match."""
         return {}
 
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with transaction.atomic():
+            return super().create(request, *args, **kwargs)
+
     def perform_create(self, serializer: serializers.BaseSerializer[Any]) -> None:
         model = serializer.Meta.model  # type: ignore[attr-defined]
         owner = {"created_by": self.request.user} if hasattr(model, "created_by") else {}
@@ -98,9 +103,26 @@ class Resources(RowsByPolicy, generics.ListCreateAPIView):  # type: ignore[type-
 
 
 class Resource(RowsByPolicy, generics.RetrieveUpdateDestroyAPIView):  # type: ignore[type-arg,misc]
-    """One row. PUT changes the fields that are sent, as PATCH does (the specification's Partial)."""
+    """One row. PUT changes the fields that are sent, as PATCH does (the specification's Partial).
+
+    Changes of a row follow one another, each in a transaction with its audit entry: of two at once that both read the
+    row before either was stored, one would be undone.
+    """
 
     lookup_field = "pk"
+
+    def _hold(self) -> None:
+        rows = self.rows.model._base_manager.select_for_update().filter(pk=self.kwargs["pk"])
+        rows.values_list("pk").first()
+
+    def partial_update(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with transaction.atomic():
+            self._hold()
+            return super().partial_update(request, *args, **kwargs)
+
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with transaction.atomic():
+            return super().destroy(request, *args, **kwargs)
 
     def put(self, request: Request, *args: Any, **kwargs: Any) -> Any:
         return self.partial_update(request, *args, **kwargs)
