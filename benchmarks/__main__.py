@@ -11,11 +11,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 
-from benchmarks import evaluation, ingestion
+from benchmarks import evaluation, ingestion, protocols
 from benchmarks.figures import Figure, table
 
 BENCHMARKS: dict[str, Callable[[], Iterable[Figure]]] = {
     "ingestion": ingestion.measure,
+    "protocols": protocols.measure,
     "evaluation": evaluation.measure,
 }
 

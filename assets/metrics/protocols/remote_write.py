@@ -12,7 +12,6 @@ their bytes, and their samples are read by NumPy all at once. Everything else go
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,7 +23,7 @@ from assets.metrics.protocols.protobuf import FIXED64, SPAN, VARINT, Field
 from assets.metrics.wire import MAX_SAMPLES_PER_REQUEST, Decoded, Malformed, Refusal, TooLarge
 
 FORM = "remote write"
-_TIMESERIES, _METADATA = 1, 3
+_TIMESERIES, _METADATA = 0x0A, 3  # the first as it stands on the wire: tag 1 with a length
 _LABELS, _SAMPLES, _HISTOGRAMS = 1, 2, 4
 # A sample of our century, with the tag and length before it: 12 10  09 value×8  10 time×6.
 _TAIL = 18
@@ -33,114 +32,106 @@ _VERIFIED = 500_000
 _label_sets: set[bytes] = set()
 
 
-@dataclass
-class _Scan:
-    """The series of a request in their order; `tails` is where each one's only sample stands, -1 where that is in
-    `samples`: (series, timestamp, value)."""
-
-    names: list[bytes] = field(default_factory=list)
-    tails: list[int] = field(default_factory=list)
-    samples: list[tuple[int, int, float]] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
-
-
 def decode(body: bytes) -> Decoded:
     """The samples of a WriteRequest. Raises Malformed and TooLarge."""
-    scan = _scan(body)
-    if len(scan.names) + len(scan.samples) > MAX_SAMPLES_PER_REQUEST:
+    names, spans = _scan(body)
+    at = spans[1] - _TAIL
+    known = np.array(list(map(_label_sets.__contains__, names)), dtype=bool) & _are_samples(body, at)
+    slow = _Slow(names)
+    for number in np.flatnonzero(~known).tolist():
+        slow.read(body, number, *spans[:, number].tolist())
+    if len(names) + len(slow.values) > MAX_SAMPLES_PER_REQUEST:
         raise TooLarge(f"send at most {MAX_SAMPLES_PER_REQUEST} samples in one request")
-    at = np.array(scan.tails, dtype=np.int64)
-    origin = np.flatnonzero(at >= 0)
-    timestamps, values = _read_tails(body, at[origin])
-    if scan.samples:
-        slow = np.array([number for number, _, _ in scan.samples], dtype=np.int64)
-        origin = np.concatenate([origin, slow])
-        timestamps = np.concatenate([timestamps, np.array([one for _, one, _ in scan.samples], dtype=np.int64)])
-        values = np.concatenate([values, np.array([one for _, _, one in scan.samples], dtype=np.float64)])
-    labelled = Labelled(FORM, scan.names, describe, origin, timestamps, values, index=origin)
-    return Decoded(labelled=labelled, refusals=scan.refusals)
+    timestamps, values = _read_tails(body, at[known])
+    origin = np.concatenate([np.flatnonzero(known), np.array(slow.origin, dtype=np.int64)])
+    timestamps = np.concatenate([timestamps, np.array(slow.timestamps, dtype=np.int64)])
+    values = np.concatenate([values, np.array(slow.values, dtype=np.float64)])
+    return Decoded(labelled=Labelled(FORM, names, describe, origin, timestamps, values, origin), refusals=slow.refusals)
 
 
-def _scan(body: bytes) -> _Scan:
-    """Walk over the series. A known label set that stands before 18 bytes that begin a sample is just that: what
-    follows a whole label is a field of its own."""
-    scan = _Scan()
-    names, tails, known = scan.names, scan.tails, _label_sets
-    for begin, end in _series_spans(body):
-        name = body[begin : end - _TAIL]
-        if end - begin > _TAIL and name in known and _is_tail(body, end - _TAIL):
-            names.append(name)
-            tails.append(end - _TAIL)
-        else:
-            _read_series(body, begin, end, scan)
-    return scan
+def _scan(body: bytes) -> tuple[list[bytes], NDArray[np.int64]]:
+    """What stands before the last 18 bytes of each TimeSeries, and its span; metadata is passed over.
 
-
-def _series_spans(body: bytes) -> Iterator[tuple[int, int]]:
-    """Where each TimeSeries stands; metadata is passed over."""
+    Where that is a known label set, what follows it is a field of its own: no label goes on in there.
+    """
+    names: list[bytes] = []
+    begins: list[int] = []
+    ends: list[int] = []
     position, size = 0, len(body)
     while position < size:
-        if body[position] != 0x0A:
+        length = body[position + 1] if position + 1 < size else 0
+        if not length or body[position] != _TIMESERIES:
             position = _pass_over(body, position)
             continue
-        length = body[position + 1] if position + 1 < size else 0x80
-        position += 2
+        begin = position + 2
         if length > 0x7F:
-            length, position = protobuf.varint(body, position - 1, size)
-        end = position + length
-        if end > size:
-            raise Malformed("the WriteRequest is cut off")
-        yield position, end
-        position = end
+            length, begin = protobuf.varint(body, position + 1, size)
+        position = begin + length
+        names.append(body[begin : position - _TAIL])
+        begins.append(begin)
+        ends.append(position)
+    if position > size:
+        raise Malformed("the WriteRequest is cut off")
+    return names, np.array([begins, ends], dtype=np.int64)
 
 
 def _pass_over(body: bytes, position: int) -> int:
+    """Metadata, or a series with nothing in it."""
     other = next(protobuf.fields(body, position, len(body)))
-    if other.tag != _METADATA:
+    if other.tag not in (1, _METADATA) or other.wire_type != SPAN:
         raise Malformed("this is not a prometheus.WriteRequest")
     return other.end
 
 
-def _is_tail(body: bytes, at: int) -> bool:
-    """Whether the 18 bytes at `at` are a sample whose time has six bytes."""
-    return (
-        body[at] == 0x12
-        and body[at + 1] == 0x10
-        and body[at + 2] == 0x09
-        and body[at + 11] == 0x10
-        and body[at + 16] > 0x7F
-        and body[at + 17] < 0x80
-    )
+def _are_samples(body: bytes, at: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether the 18 bytes at each place are a sample whose time has six bytes."""
+    raw = np.frombuffer(body, dtype=np.uint8)
+    places = np.where(at >= 0, at, 0)
+    found = at >= 0
+    for offset, byte in ((0, 0x12), (1, 0x10), (2, 0x09), (11, 0x10)):
+        found &= raw[places + offset] == byte if len(raw) >= _TAIL else False
+    for offset in range(12, 18) if found.any() else ():
+        found &= (raw[places + offset] > 0x7F) == (offset < 17)
+    return found
 
 
 def _read_tails(body: bytes, at: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    if not len(at):
-        return np.empty(0, dtype=np.int64), np.empty(0)
     raw = np.frombuffer(body, dtype=np.uint8)
     values = raw[at[:, None] + np.arange(3, 11)].view("<f8").ravel()
     digits = raw[at[:, None] + np.arange(12, 18)].astype(np.int64) & 0x7F
     return (digits << _SHIFTS).sum(axis=1), values
 
 
-def _read_series(body: bytes, begin: int, end: int, scan: _Scan) -> None:
-    """One series field by field. What cannot be used of it is refused by itself."""
-    number = len(scan.names)
-    scan.tails.append(-1)
-    labels: list[bytes] = []
-    try:
-        samples, histograms = _parts(body, begin, end, labels)
-    except Malformed as error:
-        scan.names.append(b"")
-        scan.refusals.append(Refusal(number, "timeseries", str(error)))
-        return
-    name = b"".join(labels)
-    scan.names.append(name)
-    scan.samples += [(number, timestamp, value) for timestamp, value in samples]
-    if histograms:
-        scan.refusals.append(Refusal(number, "histograms", "native histograms are not taken; send classic buckets"))
-    if len(_label_sets) >= _VERIFIED:
-        _label_sets.clear()
-    _label_sets.add(name)
+@dataclass
+class _Slow:
+    """Series that are read field by field. What cannot be used of one is refused by itself."""
+
+    names: list[bytes]
+    origin: list[int] = field(default_factory=list)
+    timestamps: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+    def read(self, body: bytes, number: int, begin: int, end: int) -> None:
+        labels: list[bytes] = []
+        try:
+            samples, histograms = _parts(body, begin, end, labels)
+        except Malformed as error:
+            self.refusals.append(Refusal(number, "timeseries", str(error)))
+            return
+        for timestamp, value in samples:
+            self.origin.append(number)
+            self.timestamps.append(timestamp)
+            self.values.append(value)
+        if histograms:
+            reason = "native histograms are not taken; send classic buckets"
+            self.refusals.append(Refusal(number, "histograms", reason))
+        self.names[number] = b"".join(labels)
+        if not labels:
+            return
+        if len(_label_sets) >= _VERIFIED:
+            _label_sets.clear()
+        _label_sets.add(self.names[number])
 
 
 def _parts(body: bytes, begin: int, end: int, labels: list[bytes]) -> tuple[list[tuple[int, float]], bool]:
