@@ -24,12 +24,13 @@ OPEN = {
     "home", "monitoring", "start",  # send on to the first tab that the person may open
     "login", "logout",
     "healthz", "readyz", "own-metrics",  # asked by programs that hold no key; say nothing of what is monitored
+    "influx-ping", "influx-ping-v2", "influx-health",  # asked by Influx clients before they show their key
     "schema", "docs",  # the same for everybody
 }  # fmt: skip
 # What holds an agent key or an enrolment token, and no person (tests.assets.test_agents_api, …metrics.test_endpoint).
 FOR_AGENTS = {"enrol", "heartbeat", "agent-configuration", "rotate-key", "offer"}
 # What takes agents' keys and the tokens of people with the verb SEND (tests.assets.metrics).
-WAYS_IN = {"metrics", "prometheus-write"}
+WAYS_IN = {"metrics", "prometheus-write", "influx-write"}
 REST, CONSOLE = "/api/monitoring/", "/admin/monitoring/"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ROLES: tuple[Role | None, ...] = (*Role, None)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
 
 from assets.metrics import door
 from assets.metrics.ingestion import Outcome
-from assets.metrics.protocols import remote_write
+from assets.metrics.protocols import line_protocol, remote_write
 from assets.metrics.wire import Decoded, Refusal
 
 _REASONS_SHOWN = 5
@@ -42,3 +43,42 @@ class _RemoteWrite:
 
 
 prometheus_write = door.view_of(_RemoteWrite())
+
+
+class _Influx:
+    """Telegraf drops a batch that got 400, cuts one in parts that got 413, and repeats it after 429 and 503."""
+
+    _CODES = {
+        401: "unauthorized",
+        403: "forbidden",
+        405: "method not allowed",
+        413: "request too large",
+        415: "unsupported media type",
+        503: "unavailable",
+    }
+
+    def decode(self, request: HttpRequest, body: bytes, now_ms: int) -> Decoded:
+        return line_protocol.decode(body, request.GET.get("precision", "ns"), now_ms)
+
+    def answer(self, request: HttpRequest, outcome: Outcome) -> HttpResponse:
+        if outcome.refusals:
+            return self.refuse(request, 400, f"partial write: {told(outcome, 'line')}")
+        return HttpResponse(status=204)
+
+    def refuse(self, request: HttpRequest, code: int, detail: str) -> HttpResponse:
+        return JsonResponse({"code": self._CODES.get(code, "invalid"), "message": detail}, status=code)
+
+
+influx_write = door.view_of(_Influx())
+
+
+@require_safe
+def influx_ping(request: HttpRequest) -> HttpResponse:
+    """What Influx clients ask before they write."""
+    return HttpResponse(status=204, headers={"X-Influxdb-Build": "WedSync", "X-Influxdb-Version": "v2"})
+
+
+@require_safe
+def influx_health(request: HttpRequest) -> HttpResponse:
+    """The same, in the words of InfluxDB's health endpoint."""
+    return JsonResponse({"name": "wedsync", "message": "ready for writes", "status": "pass", "checks": []})

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from threading import Thread
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
+from django.core.wsgi import get_wsgi_application
 
 from assets.authentication import issue_key
 from assets.metrics.query import SeriesSelector, read
@@ -41,3 +44,19 @@ def stored(now):
         }
 
     return values
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(committed):
+    """The product on a port of its own, for real clients; its URL."""
+    with make_server("127.0.0.1", 0, get_wsgi_application(), handler_class=_Silent) as serving:
+        thread = Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{serving.server_port}"
+        serving.shutdown()
+        thread.join()
