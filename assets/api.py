@@ -21,7 +21,8 @@ from rest_framework.views import APIView
 
 from assets import assessment, charts, topology
 from assets.metrics import query
-from assets.metrics.query import Samples, SeriesSelector
+from assets.metrics.query import SeriesSelector
+from assets.metrics.samples import Samples
 from assets.models import HealthStatus, InfrastructureAsset
 from assets.spans import RANGES, BadSpan, Span, span_of
 from wedsync_monitor import policy

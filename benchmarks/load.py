@@ -22,7 +22,7 @@ class Load:
         return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
 
     def failures(self) -> int:
-        return sum(number for status, number in self.statuses.items() if status != 200)
+        return sum(number for status, number in self.statuses.items() if not 200 <= status < 300)
 
 
 def request(path: str, body: bytes, headers: dict[str, str]) -> bytes:

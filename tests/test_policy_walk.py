@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 
-from wedsync_monitor import policy
+from wedsync_monitor import policy, tokens
 from wedsync_monitor.policy import Role, Verb
 from wedsync_monitor.web.admin_site import PolicyAdminMixin
 from wedsync_monitor.web.permissions import verb_of
@@ -24,10 +24,13 @@ OPEN = {
     "home", "monitoring", "start",  # send on to the first tab that the person may open
     "login", "logout",
     "healthz", "readyz", "own-metrics",  # asked by programs that hold no key; say nothing of what is monitored
+    "influx-ping", "influx-ping-v2", "influx-health",  # asked by Influx clients before they show their key
     "schema", "docs",  # the same for everybody
 }  # fmt: skip
 # What holds an agent key or an enrolment token, and no person (tests.assets.test_agents_api, …metrics.test_endpoint).
-FOR_AGENTS = {"metrics", "enrol", "heartbeat", "agent-configuration", "rotate-key", "offer"}
+FOR_AGENTS = {"enrol", "heartbeat", "agent-configuration", "rotate-key", "offer"}
+# What takes agents' keys and the tokens of people with the verb SEND (tests.assets.metrics).
+WAYS_IN = {"metrics", "prometheus-write", "influx-write"}
 REST, CONSOLE = "/api/monitoring/", "/admin/monitoring/"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ROLES: tuple[Role | None, ...] = (*Role, None)
@@ -59,8 +62,8 @@ def methods_of(view: Any) -> list[str]:
 
 
 OURS = list(patterns(get_resolver()))
-GUARDED = [(route, one) for route, one in OURS if one.name not in OPEN | FOR_AGENTS]
-FOR_AGENTS_ONLY = sorted(route for route, one in OURS if one.name in FOR_AGENTS - {"enrol", "metrics"})
+GUARDED = [(route, one) for route, one in OURS if one.name not in OPEN | FOR_AGENTS | WAYS_IN]
+FOR_AGENTS_ONLY = sorted(route for route, one in OURS if one.name in FOR_AGENTS - {"enrol"})
 WALK = [
     pytest.param(route, view_of(one), method, id=f"{method} {route}")
     for route, one in GUARDED
@@ -80,7 +83,7 @@ def test_every_route_names_the_resource_that_it_obeys():
 
 
 def test_every_exception_is_a_route_that_exists():
-    assert {one.name for _, one in OURS} >= OPEN | FOR_AGENTS
+    assert {one.name for _, one in OURS} >= OPEN | FOR_AGENTS | WAYS_IN
 
 
 @pytest.mark.parametrize(("route", "view", "method"), WALK)
@@ -106,6 +109,21 @@ def test_whoever_is_not_signed_in_gets_nothing(db, route):
     elif answer.status_code != 405:
         assert answer.status_code == 302
         assert answer["Location"].startswith("/login?next=")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_way_in_opens_to_people_who_may_send(person, role, now):
+    someone = person(*([role] if role else []))
+    secret = tokens.issue(someone, "test", now)
+    ways = [(route, view_of(one)) for route, one in OURS if one.name in WAYS_IN]
+    for route, view in ways:
+        assert (view.policy_resource, view.policy_verbs) == ("metrics", {"POST": Verb.SEND})
+        unknown = Client().post(route, b"\1", "text/x-nothing")
+        answer = Client().post(route, b"\1", "text/x-nothing", headers={"Authorization": f"Bearer {secret}"})
+        allowed = policy.may(someone, Verb.SEND, "metrics")
+        assert (unknown.status_code, answer.status_code in (400, 415), answer.status_code == 403) == (
+            401, allowed, not allowed,
+        ), route  # fmt: skip
 
 
 @pytest.mark.parametrize("route", FOR_AGENTS_ONLY)

@@ -21,6 +21,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("logout", LogoutView.as_view(), name="logout"),
     path("api/schema", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="schema"),
     path("api/docs", docs, name="docs"),
+    path("", include("assets.metrics.protocols.urls")),
     path("api/monitoring/", include("assets.urls")),
     path("api/monitoring/", include("alerts.urls")),
     path("api/monitoring/", include("synthetic.urls")),

@@ -1,4 +1,4 @@
-"""Which series of which asset a sender's label set is: found out once, then remembered by its bytes.
+"""Which series of which asset a sender's label set is: found out once, then remembered as it was sent.
 
 What is remembered is a number per label set; the rest is arrays, so that a request costs one look-up per series. An
 entry counts as long as the name that led to its asset still leads there.
@@ -6,7 +6,7 @@ entry counts as long as the name that led to its asset still leads there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from uuid import UUID
@@ -37,13 +37,13 @@ class Entry:
 class _Page:
     """What is known of one sender's label sets of one form."""
 
-    rows: dict[bytes, int] = field(default_factory=dict)
+    rows: dict[Hashable, int] = field(default_factory=dict)
     owners: list[Owner] = field(default_factory=list)
     numbers: dict[Owner, int] = field(default_factory=dict)
     table: NDArray[np.int64] = field(default_factory=lambda: np.empty((64, 2), dtype=np.int64))  # owner, series
     lock: Lock = field(default_factory=Lock)
 
-    def keep(self, entries: dict[bytes, Entry]) -> None:
+    def keep(self, entries: dict[Hashable, Entry]) -> None:
         with self.lock:
             for name, entry in entries.items():
                 owner = self.numbers.setdefault(entry.owner, len(self.owners))
@@ -88,7 +88,7 @@ class Found:
 StillThere = Callable[[Sequence[Owner]], Sequence[bool]]
 
 
-def look_up(scope: _Scope, names: Sequence[bytes], still_there: StillThere) -> Found:
+def look_up(scope: _Scope, names: Sequence[Hashable], still_there: StillThere) -> Found:
     """What is known of `names`, without the owners that are no longer there."""
     page = _pages.get(scope)
     if page is None:
@@ -104,7 +104,7 @@ def look_up(scope: _Scope, names: Sequence[bytes], still_there: StillThere) -> F
     return Found(page.owners, table)
 
 
-def keep(scope: _Scope, entries: dict[bytes, Entry]) -> None:
+def keep(scope: _Scope, entries: dict[Hashable, Entry]) -> None:
     """Remember `entries`; when there is no more room everything is found out anew."""
     if sum(len(page.rows) for page in _pages.values()) + len(entries) > _REMEMBERED:
         _pages.clear()

@@ -1,9 +1,10 @@
-"""Samples as most protocols send them: each series named by the bytes of its label set. Pure: no Django."""
+"""Samples as most protocols send them: each series named by its label set as it was sent. Pure: no Django."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +32,9 @@ class Named:
 class Labelled:
     """k samples of n series. A NaN is no sample: Prometheus marks a series as stale by one."""
 
-    form: str  # which protocol's bytes the names are
-    names: list[bytes]  # n label sets as they were sent; one may stand there twice
-    describe: Callable[[bytes], Named]  # of a name; raises NotASeries
+    form: str  # the protocol, in whose terms the names are
+    names: Sequence[Hashable]  # n label sets in a form that is quick to look up; one may stand there twice
+    describe: Callable[[Any], Named]  # of a name; raises NotASeries
     origin: NDArray[np.int64]  # (k,) which of the names
     timestamps: NDArray[np.int64]  # (k,) milliseconds since 1970
     values: NDArray[np.float64]  # (k,)

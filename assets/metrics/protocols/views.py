@@ -1,0 +1,84 @@
+"""The ways in of other systems' senders, each answering as its clients expect."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+
+from assets.metrics import door
+from assets.metrics.ingestion import Outcome
+from assets.metrics.protocols import line_protocol, remote_write
+from assets.metrics.wire import Decoded, Refusal
+
+_REASONS_SHOWN = 5
+
+
+def told(outcome: Outcome, place: str) -> str:
+    """One line on what was refused and what was kept; senders log little more than that."""
+    first: dict[tuple[str, str], Refusal] = {}
+    for refusal in outcome.refusals:
+        first.setdefault((refusal.field, refusal.reason), refusal)
+    shown = [f"{place} {one.index}: {one.field}: {one.reason}" for one in list(first.values())[:_REASONS_SHOWN]]
+    more = "; and other reasons" if len(first) > _REASONS_SHOWN else ""
+    return f"{len(outcome.refusals)} refused, {outcome.accepted} samples stored; {'; '.join(shown)}{more}"
+
+
+class _RemoteWrite:
+    """Prometheus repeats a request after 5xx and 429, and drops it after other 4xx with a line in its log. So what
+    can be kept is kept, and a 400 tells of the rest."""
+
+    def decode(self, request: HttpRequest, body: bytes, now_ms: int) -> Decoded:
+        message = (request.content_params or {}).get("proto", "prometheus.WriteRequest")
+        if request.content_type != "application/x-protobuf" or message != "prometheus.WriteRequest":
+            raise door.UnknownMediaType("send application/x-protobuf;proto=prometheus.WriteRequest (remote write 1.0)")
+        return remote_write.decode(body)
+
+    def answer(self, request: HttpRequest, outcome: Outcome) -> HttpResponse:
+        if outcome.refusals:
+            return self.refuse(request, 400, told(outcome, "series"))
+        return HttpResponse(status=204)
+
+    def refuse(self, request: HttpRequest, code: int, detail: str) -> HttpResponse:
+        return HttpResponse(detail, status=code, content_type="text/plain; charset=utf-8")
+
+
+prometheus_write = door.view_of(_RemoteWrite())
+
+
+class _Influx:
+    """Telegraf drops a batch that got 400, cuts one in parts that got 413, and repeats it after 429 and 503."""
+
+    _CODES = {
+        401: "unauthorized",
+        403: "forbidden",
+        405: "method not allowed",
+        413: "request too large",
+        415: "unsupported media type",
+        503: "unavailable",
+    }
+
+    def decode(self, request: HttpRequest, body: bytes, now_ms: int) -> Decoded:
+        return line_protocol.decode(body, request.GET.get("precision", "ns"), now_ms)
+
+    def answer(self, request: HttpRequest, outcome: Outcome) -> HttpResponse:
+        if outcome.refusals:
+            return self.refuse(request, 400, f"partial write: {told(outcome, 'line')}")
+        return HttpResponse(status=204)
+
+    def refuse(self, request: HttpRequest, code: int, detail: str) -> HttpResponse:
+        return JsonResponse({"code": self._CODES.get(code, "invalid"), "message": detail}, status=code)
+
+
+influx_write = door.view_of(_Influx())
+
+
+@require_safe
+def influx_ping(request: HttpRequest) -> HttpResponse:
+    """What Influx clients ask before they write."""
+    return HttpResponse(status=204, headers={"X-Influxdb-Build": "WedSync", "X-Influxdb-Version": "v2"})
+
+
+@require_safe
+def influx_health(request: HttpRequest) -> HttpResponse:
+    """The same, in the words of InfluxDB's health endpoint."""
+    return JsonResponse({"name": "wedsync", "message": "ready for writes", "status": "pass", "checks": []})
