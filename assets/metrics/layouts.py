@@ -7,14 +7,14 @@ deleted takes its rows along; frames of a forgotten layout are never read.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import psycopg
-from psycopg.types.json import Jsonb
 
 from assets.metrics.identity import SeriesKey, layout_fingerprint
 
@@ -102,38 +102,48 @@ def _insert_series(
     wanted: dict[Place, SeriesKey],
     quality: dict[Place, float],
 ) -> None:
-    keys = [wanted[place] for place in places]
+    # One document: psycopg takes its time over the elements of arrays, and a new host brings a hundred series.
+    rows = [
+        {
+            "asset_id": place.asset_id,
+            "fingerprint": place.fingerprint.hex(),
+            "agent_id": key.agent_id,
+            "name": key.metric_name,
+            "type": key.metric_type,
+            "unit": key.metric_unit,
+            "labels": dict(key.labels),
+            "method": key.collection_method,
+            "quality": quality.get(place, 1.0),
+        }
+        for place, key in ((place, wanted[place]) for place in places)
+    ]
     connection.execute(
         """INSERT INTO metric_series (asset_id, fingerprint, agent_id, metric_name, metric_type, metric_unit,
                                       metric_labels, collection_method, data_quality_score)
-           SELECT wanted.*
-           FROM unnest(%s::uuid[], %s::bytea[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::jsonb[],
-                       %s::text[], %s::float8[])
-                AS wanted (asset_id, f, agent, name, type, unit, labels, method, quality)
+           SELECT asset_id, decode(fingerprint, 'hex'), agent_id, name, type, unit, labels, method, quality
+           FROM jsonb_to_recordset(%s::jsonb)
+                AS wanted (asset_id uuid, fingerprint text, agent_id uuid, name text, type text, unit text,
+                           labels jsonb, method text, quality float8)
            WHERE EXISTS (SELECT FROM infrastructure_assets asset WHERE asset.id = wanted.asset_id)
            ON CONFLICT DO NOTHING""",
-        [
-            [place.asset_id for place in places],
-            [place.fingerprint for place in places],
-            [key.agent_id for key in keys],
-            [key.metric_name for key in keys],
-            [key.metric_type for key in keys],
-            [key.metric_unit for key in keys],
-            [Jsonb(dict(key.labels)) for key in keys],
-            [key.collection_method for key in keys],
-            [quality.get(place, 1.0) for place in places],
-        ],
+        [msgspec.json.encode(rows).decode()],
     )
 
 
 def _stored(connection: psycopg.Connection[Any], table: str, places: Sequence[Place]) -> dict[Place, int]:
     rows = connection.execute(
         f"""SELECT asset_id, fingerprint, stored.id
-            FROM unnest(%s::uuid[], %s::bytea[]) AS wanted (asset_id, fingerprint)
+            FROM (SELECT asset_id, decode(hex, 'hex') AS fingerprint
+                  FROM unnest(%s::uuid[], %s::text[]) AS named (asset_id, hex)) AS wanted
             JOIN {table} stored USING (asset_id, fingerprint)""",
-        [[place.asset_id for place in places], [place.fingerprint for place in places]],
+        [_array(place.asset_id.hex for place in places), _array(place.fingerprint.hex() for place in places)],
     )
     return {Place(asset_id, bytes(fingerprint)): row_id for asset_id, fingerprint, row_id in rows}
+
+
+def _array(elements: Iterable[str]) -> str:
+    """An array as PostgreSQL reads it, of elements that need no quotes."""
+    return "{" + ",".join(elements) + "}"
 
 
 def layout_ids(
