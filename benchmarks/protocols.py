@@ -13,7 +13,7 @@ from benchmarks.load import Load, drive, request
 from tests.journeys.system import System
 from tests.prometheus import snappy, write_request
 
-HOSTS, SERIES, ROUNDS, HOSTS_PER_REQUEST = 1_000, 100, 30, 50
+HOSTS, SERIES, ROUNDS, HOSTS_PER_REQUEST = 1_000, 100, 12, 50
 
 
 def measure() -> Iterator[Figure]:
