@@ -82,14 +82,20 @@ def series_ids(
     `connection` must be in autocommit mode.
     """
     found = _series.find(list(wanted))
-    # Sorted, so that two writers take the unique index in the same order and never wait for each other in a ring.
-    missing = sorted((place for place in wanted if place not in found), key=_order)
-    if missing:
-        _insert_series(connection, missing, wanted, quality or {})
-        made = _stored(connection, "metric_series", missing)
+    if strange := _missing(wanted, found):
+        # A process that has just begun finds the series that others made; only new ones are inserted.
+        made = _stored(connection, "metric_series", strange)
+        if new := _missing(strange, made):
+            _insert_series(connection, new, wanted, quality or {})
+            made |= _stored(connection, "metric_series", new)
         _series.keep(made)
         found |= made
     return found
+
+
+def _missing(wanted: Iterable[Place], found: dict[Place, int]) -> list[Place]:
+    """Sorted, so that two writers take the unique index in the same order and never wait for each other in a ring."""
+    return sorted((place for place in wanted if place not in found), key=_order)
 
 
 def _order(place: Place) -> tuple[bytes, bytes]:
