@@ -33,7 +33,7 @@ OPEN = {
 # What holds an agent key or an enrolment token, and no person (tests.assets.test_agents_api, …metrics.test_endpoint).
 FOR_AGENTS = {"enrol", "heartbeat", "agent-configuration", "rotate-key", "offer"}
 # What takes agents' keys and the tokens of people with the verb SEND (tests.assets.metrics).
-WAYS_IN = {"metrics", "prometheus-write", "influx-write"}
+WAYS_IN = {"metrics", "prometheus-write", "influx-write", "otlp-metrics"}
 REST, CONSOLE = "/api/monitoring/", "/admin/monitoring/"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ROLES: tuple[Role | None, ...] = (*Role, None)
