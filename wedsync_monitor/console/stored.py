@@ -92,7 +92,10 @@ def page_of(listing: Listing) -> Callable[..., HttpResponse]:
         page = htmx.page_of(request, rows)
         opens = bool(policy.roles_of(request.user))
         shown = [
-            {"cells": [_cell(row, name) for name in listing.columns.values()], "url": _admin(row) if opens else ""}
+            {
+                "cells": [(label, _cell(row, name)) for label, name in listing.columns.items()],
+                "url": _admin(row) if opens else "",
+            }
             for row in page
         ]
         may_add = listing.may_add and policy.may(request.user, Verb.CREATE, listing.resource)
