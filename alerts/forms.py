@@ -88,9 +88,7 @@ class RuleForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
     environments = forms.MultipleChoiceField(required=False, choices=Environment.choices, help_text="None means all.")
     asset_types = forms.MultipleChoiceField(required=False, choices=AssetType.choices, help_text="None means all.")
     asset_names = forms.CharField(required=False, help_text="With commas between them. None means all.")
-    email_recipients = forms.CharField(
-        label="Email recipients", required=False, help_text="Addresses with commas between them."
-    )
+    email_recipients = forms.CharField(required=False, help_text="Addresses with commas between them.")
     webhook_url = forms.CharField(label="Webhook URL", required=False, max_length=2000)
     webhook_secret = forms.CharField(
         required=False, help_text="Signs what is sent.", widget=forms.PasswordInput(render_value=True)

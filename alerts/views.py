@@ -256,11 +256,18 @@ def rule_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
         return _edit_rule(request, rule, f"Rule {rule.rule_name}")
 
 
-@guarded("alert_rules", POST=Verb.CHANGE)
+@guarded("alert_rules", GET=Verb.CHANGE, POST=Verb.CHANGE)
 def rule_test(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """Send a test message to each channel of a rule as it is stored, and say how that went."""
+    """Send a test message to each channel of a rule as it is stored, and say how that went. Whoever had to sign in
+    again first comes back by GET: to the rule, where the button is."""
     rows = policy.permitted(request.user, Verb.CHANGE, "alert_rules", AlertRule.objects.all())
     rule = get_object_or_404(rows, pk=pk)
+    if request.method == "POST":
+        _tell_trials(request, rule)
+    return redirect("console:rule", pk=pk)
+
+
+def _tell_trials(request: HttpRequest, rule: AlertRule) -> None:
     trials = notification.send_test(rule, request.user, timezone.now())  # type: ignore[arg-type]
     for channel, trial in zip(rule.notification_channels, trials, strict=True):
         name = notification.shown_channel(channel)
@@ -270,4 +277,3 @@ def rule_test(request: HttpRequest, pk: UUID) -> HttpResponse:
             messages.error(request, f"Test message to {name}: not delivered. {trial.error}")
     if not trials:
         messages.warning(request, "No test message was sent: the rule has no recipient.")
-    return redirect("console:rule", pk=pk)
