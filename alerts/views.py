@@ -126,6 +126,7 @@ def alert_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     metric = alert.context_data.get("metric_name", "")
     drawable = alert.asset_id and policy.may(request.user, Verb.READ, "assets")
     chart = reverse("asset-chart", args=[alert.asset_id]) if drawable else ""
+    may_change_rules = policy.may(request.user, Verb.CHANGE, "alert_rules")
     deliveries = list(NotificationDelivery.objects.filter(event__alert=alert).select_related("event"))
     for delivery in deliveries:
         delivery.shown_channel = notification.shown_channel(delivery.channel)  # type: ignore[attr-defined]
@@ -133,11 +134,23 @@ def alert_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "alert": alert,
         "events": alert.events.select_related("actor"),
         "deliveries": deliveries,
+        "asset_url": reverse("console:asset-metrics", args=[alert.asset_id]) if drawable else "",
+        "rule_url": reverse("console:rule", args=[alert.alert_rule_id]) if may_change_rules else "",
+        "chart_threshold": _line_of(alert, metric),
         "chart_title": wording.metric_title(metric),
         "chart_url": f"{chart}?{urlencode({'metric': metric, **_time_of(alert)})}" if chart else "",
         **_abilities(request),
     }
     return htmx.respond(request, "alerts/alert_detail.html", "alerts/_detail.html", context)
+
+
+def _line_of(alert: AlertInstance, metric: str) -> str:
+    """The threshold to draw. Of sums and counts of samples there is none: the chart shows the samples themselves."""
+    comparable = any(
+        one.metric_name == metric and one.aggregation in ("avg", "max", "min")
+        for one in map(condition_of, alert.alert_rule.metric_conditions)
+    )
+    return str(alert.threshold_value) if comparable and alert.threshold_value is not None else ""
 
 
 def _time_of(alert: AlertInstance) -> dict[str, str]:

@@ -259,6 +259,29 @@ def test_the_page_of_an_alert_tells_what_happened_and_who_was_told(sre):
     assert part.html in page.html
 
 
+def test_the_page_of_an_alert_leads_to_its_asset_rule_and_runbook(signed_in, trouble):
+    alert = trouble(threshold_value=80.0, context_data={"metric_name": "cpu_usage_percent"})
+    alert.alert_rule.runbook_url = "https://wiki.wedsync.com/cpu"
+    alert.alert_rule.save()
+    url, rule = (
+        reverse(f"console:{name}", args=[one.pk]) for name, one in (("alert", alert), ("rule", alert.alert_rule))
+    )
+    page = opened(signed_in(Role.SRE), url)
+    metrics = reverse("console:asset-metrics", args=[alert.asset_id])
+    assert {metrics, rule, "https://wiki.wedsync.com/cpu"} <= set(page.links)
+    assert 'data-chart-threshold="80.0"' in page.html
+    links = opened(signed_in(Role.VIEWER), url).links
+    assert metrics in links
+    assert rule not in links
+
+
+def test_a_threshold_for_a_count_of_samples_is_not_drawn_among_the_samples(sre, trouble):
+    alert = trouble(threshold_value=3.0, context_data={"metric_name": "cpu_usage_percent"})
+    alert.alert_rule.metric_conditions = [stored.CONDITION | {"aggregation": "count"}]
+    alert.alert_rule.save()
+    assert "data-chart-threshold" not in opened(sre, reverse("console:alert", args=[alert.pk])).html
+
+
 def test_an_alert_whose_asset_is_gone_is_still_shown(sre, trouble):
     alert = trouble()
     alert.asset.delete()
