@@ -138,7 +138,7 @@ def alert_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "rule_url": reverse("console:rule", args=[alert.alert_rule_id]) if may_change_rules else "",
         "chart_threshold": _line_of(alert, metric),
         "chart_title": wording.metric_title(metric),
-        "chart_url": f"{chart}?{urlencode({'metric': metric, **_time_of(alert)})}" if chart else "",
+        "chart_url": f"{chart}?{urlencode({'metric': metric, **_time_of(alert)})}" if chart and metric else "",
         **_abilities(request),
     }
     return htmx.respond(request, "alerts/alert_detail.html", "alerts/_detail.html", context)
