@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -77,6 +78,11 @@ class EmailConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True
     def address(self) -> list[str]:
         return sorted(self.recipients)
 
+    @property
+    def shown(self) -> str:
+        """Whom it reaches, for people who may know that but not how: o…@example.com."""
+        return ", ".join(f"{one[:1]}…@{one.partition('@')[2]}" for one in self.recipients)
+
 
 class SlackConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     webhook_url: Secret
@@ -86,6 +92,10 @@ class SlackConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True
     def address(self) -> list[str]:
         return [self.webhook_url, self.channel]
 
+    @property
+    def shown(self) -> str:
+        return self.channel
+
 
 class PagerDutyConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     routing_key: Secret
@@ -93,6 +103,10 @@ class PagerDutyConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=
     @property
     def address(self) -> list[str]:
         return [self.routing_key]
+
+    @property
+    def shown(self) -> str:
+        return ""
 
 
 class WebhookConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -105,6 +119,11 @@ class WebhookConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tr
     @property
     def address(self) -> list[str]:
         return [self.url]
+
+    @property
+    def shown(self) -> str:
+        """The host alone: paths and queries hold keys."""
+        return re.split(r"[/?#\\]", self.url)[2].rpartition("@")[2]
 
 
 class Email(msgspec.Struct, tag_field="type", tag="email", forbid_unknown_fields=True):

@@ -47,6 +47,16 @@ def _choices(kind: Any, labels: dict[str, str] | None = None) -> list[tuple[str,
     return [(value, (labels or {}).get(value, value)) for value in get_args(kind)]
 
 
+AGGREGATIONS = {"avg": "Average", "max": "Highest", "min": "Lowest", "sum": "Sum", "count": "Number of samples"}
+# Where the form shows what is wrong with a column that it makes from several fields.
+SHOWN_BESIDE = {
+    "metric_conditions": "metric_name",
+    "asset_filter": "asset_names",
+    "threshold_config": "consecutive_breaches",
+    "notification_channels": "webhook_url",
+}
+
+
 class RuleForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
     """A threshold rule. It edits the first condition and the first email and webhook channel; further conditions and
     other channels of the rule, which the API and the admin can set, stay as they are."""
@@ -64,9 +74,12 @@ class RuleForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
         ("Who is told", ("email_recipients", "webhook_url", "webhook_secret")),
     )  # fmt: skip
     metric_name = forms.CharField(label="Metric", max_length=200, help_text="For example cpu_usage_percent.")
-    aggregation = forms.ChoiceField(choices=_choices(conditions.Aggregation))
+    aggregation = forms.ChoiceField(choices=_choices(conditions.Aggregation, AGGREGATIONS))
     operator = forms.ChoiceField(choices=_choices(conditions.Operator, conditions.SYMBOLS))
     threshold = forms.FloatField()
+    evaluation_frequency = forms.IntegerField(
+        label="Evaluated every", min_value=1, max_value=86400, help_text="Seconds."
+    )
     time_window = forms.IntegerField(
         label="Over the last", min_value=1, max_value=2678400, initial=300, help_text="Seconds."
     )
@@ -76,7 +89,7 @@ class RuleForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
     asset_types = forms.MultipleChoiceField(required=False, choices=AssetType.choices, help_text="None means all.")
     asset_names = forms.CharField(required=False, help_text="With commas between them. None means all.")
     email_recipients = forms.CharField(required=False, help_text="Addresses with commas between them.")
-    webhook_url = forms.CharField(required=False, max_length=2000)
+    webhook_url = forms.CharField(label="Webhook URL", required=False, max_length=2000)
     webhook_secret = forms.CharField(
         required=False, help_text="Signs what is sent.", widget=forms.PasswordInput(render_value=True)
     )
@@ -86,6 +99,7 @@ class RuleForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
         formfield_callback = schema.formfield
         fields = ["rule_name", "rule_description", "severity", "evaluation_frequency", "business_impact", "runbook_url",
                   "is_enabled"]  # fmt: skip
+        labels = {"runbook_url": "Runbook URL", "is_enabled": "Enabled"}
         widgets = {
             "rule_name": forms.TextInput(),
             "rule_description": forms.TextInput(),
@@ -186,12 +200,14 @@ class RuleForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
-        for name in ("metric_conditions", "asset_filter", "threshold_config", "notification_channels"):
+        if self.errors:
+            return  # `clean` has not made the columns
+        for name, beside in SHOWN_BESIDE.items():
             field = self.instance._meta.get_field(name)
             try:
                 field.clean(getattr(self.instance, name), self.instance)
             except forms.ValidationError as error:
-                self.add_error(None, error)
+                self.add_error(beside, error)
 
 
 def _split(text: str) -> list[str]:

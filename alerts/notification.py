@@ -74,6 +74,11 @@ def channel_key(channel: dict[str, Any]) -> str:
     return f"{channel['type']}-{hashlib.sha256(repr(address).encode()).hexdigest()[:8]}"
 
 
+def shown_channel(channel: dict[str, Any]) -> str:
+    """A channel as people know it, its address masked: "email o…@example.com"."""
+    return f"{channel['type']} {msgspec.convert(channel, conditions.Channel).config.shown}".strip()
+
+
 def _told_before(alert: AlertInstance) -> list[tuple[str, dict[str, Any]]]:
     rows = NotificationDelivery.objects.filter(event__alert=alert, event__kind__in=FOR_PEOPLE)
     return list(dict(rows.order_by("created_at").values_list("channel_key", "channel")).items())

@@ -10,16 +10,16 @@ from uuid import UUID
 from django import forms
 from django.contrib import messages
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
-from alerts import listing, transitions, wording
+from alerts import doubts, listing, notification, selection, transitions, wording
 from alerts.conditions import condition_of
 from alerts.forms import AcknowledgeForm, ResolveForm, RuleForm
-from alerts.models import AlertInstance, AlertRule, NotificationDelivery, Severity
+from alerts.models import AlertInstance, AlertRule, DeliveryStatus, NotificationDelivery, Severity
 from alerts.transitions import Refused
 from wedsync_monitor import policy
 from wedsync_monitor.policy import Verb
@@ -58,7 +58,7 @@ def prepared(alerts: Any, now: datetime) -> list[AlertInstance]:
 
 
 def _filtered(request: HttpRequest, environment: str) -> QuerySet[AlertInstance]:
-    rows: QuerySet[AlertInstance] = policy.permitted(request.user, Verb.READ, "alerts", listing.alerts_shown())
+    rows: QuerySet[AlertInstance] = policy.permitted(request.user, Verb.READ, "alerts", _with_delivery())
     rows = rows.exclude(status="pending")
     status = request.GET.get("status", "live")
     if status == "live":
@@ -74,6 +74,12 @@ def _filtered(request: HttpRequest, environment: str) -> QuerySet[AlertInstance]
     if q := htmx.text_of(request):
         rows = rows.filter(alert_title__icontains=q)
     return rows
+
+
+def _with_delivery() -> QuerySet[AlertInstance]:
+    """Alerts with whether a message of theirs was given up."""
+    failed = NotificationDelivery.objects.filter(event__alert=OuterRef("pk"), status=DeliveryStatus.FAILED)
+    return alerts_shown().annotate(undelivered=Exists(failed))
 
 
 def _uuid(text: str) -> UUID | None:
@@ -100,13 +106,14 @@ def alert_list(request: HttpRequest) -> HttpResponse:
     chosen = {name: request.GET.get(name, "") for name in ("severity", "asset")}
     chosen |= {"status": request.GET.get("status", "live"), "q": htmx.text_of(request)}
     context = {**frame, **chosen, **_abilities(request), "page": page}
+    context["sees_all"] = policy.granted(request.user, Verb.READ, "alerts")
     context["may_read_rules"] = policy.may(request.user, Verb.READ, "alert_rules")
     context |= {"statuses": STATUSES, "severities": Severity.choices, "sort": sort, "sorts": SORTS}
     return htmx.respond(request, "alerts/alert_list.html", "alerts/_alerts.html", context)
 
 
 def _alert(request: HttpRequest, pk: UUID, verb: Verb = Verb.READ) -> AlertInstance:
-    rows = policy.permitted(request.user, verb, "alerts", listing.alerts_shown().exclude(status="pending"))
+    rows = policy.permitted(request.user, verb, "alerts", _with_delivery().exclude(status="pending"))
     found: AlertInstance = get_object_or_404(rows, pk=pk)
     return found
 
@@ -118,15 +125,31 @@ def alert_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     metric = alert.context_data.get("metric_name", "")
     drawable = alert.asset_id and policy.may(request.user, Verb.READ, "assets")
     chart = reverse("asset-chart", args=[alert.asset_id]) if drawable else ""
+    may_change_rules = policy.may(request.user, Verb.CHANGE, "alert_rules")
+    deliveries = list(NotificationDelivery.objects.filter(event__alert=alert).select_related("event"))
+    for delivery in deliveries:
+        delivery.shown_channel = notification.shown_channel(delivery.channel)  # type: ignore[attr-defined]
     context = {
         "alert": alert,
         "events": alert.events.select_related("actor"),
-        "deliveries": NotificationDelivery.objects.filter(event__alert=alert).select_related("event"),
+        "deliveries": deliveries,
+        "asset_url": reverse("console:asset-metrics", args=[alert.asset_id]) if drawable else "",
+        "rule_url": reverse("console:rule", args=[alert.alert_rule_id]) if may_change_rules else "",
+        "chart_threshold": _line_of(alert, metric),
         "chart_title": wording.metric_title(metric),
-        "chart_url": f"{chart}?{urlencode({'metric': metric, **_time_of(alert)})}" if chart else "",
+        "chart_url": f"{chart}?{urlencode({'metric': metric, **_time_of(alert)})}" if chart and metric else "",
         **_abilities(request),
     }
     return htmx.respond(request, "alerts/alert_detail.html", "alerts/_detail.html", context)
+
+
+def _line_of(alert: AlertInstance, metric: str) -> str:
+    """The threshold to draw. Of sums and counts of samples there is none: the chart shows the samples themselves."""
+    comparable = any(
+        one.metric_name == metric and one.aggregation in ("avg", "max", "min")
+        for one in map(condition_of, alert.alert_rule.metric_conditions)
+    )
+    return str(alert.threshold_value) if comparable and alert.threshold_value is not None else ""
 
 
 def _time_of(alert: AlertInstance) -> dict[str, str]:
@@ -203,7 +226,9 @@ def rule_list(request: HttpRequest) -> HttpResponse:
     page = htmx.page_of(request, readable)
     rules = listing.rules_with_triggers(timezone.now()).filter(pk__in=[rule.pk for rule in page]).order_by("rule_name")
     page.object_list = list(rules)
+    assets = selection.active_assets()
     for rule in page:
+        rule.doubts = doubts.of_rule(rule, assets)
         rule.limits = " and ".join(wording.condition_text(condition_of(one)) for one in rule.metric_conditions)
     may = policy.may(request.user, Verb.CHANGE, "alert_rules")
     context = {**htmx.frame_of(request), "page": page, "may_manage": may}
@@ -220,7 +245,10 @@ def _edit_rule(request: HttpRequest, rule: AlertRule, heading: str) -> HttpRespo
         return redirect("console:rules")
     text = "When metrics mean trouble, and who is told"
     context = {"form": form, "heading": heading, "text": text, "back": reverse("console:rules")}
-    return render(request, "components/form_page.html", context, status=422 if form.errors else 200)
+    if not rule._state.adding:
+        stored = AlertRule.objects.select_related("evaluation").get(pk=rule.pk)
+        context |= {"rule": stored, "doubts": doubts.of_rule(stored, selection.active_assets())}
+    return render(request, "alerts/rule_form.html", context, status=422 if form.errors else 200)
 
 
 @guarded("alert_rules", GET=Verb.CREATE, POST=Verb.CREATE)
@@ -238,3 +266,26 @@ def rule_edit(request: HttpRequest, pk: UUID) -> HttpResponse:
         held = AlertRule.objects.select_for_update() if request.method == "POST" else AlertRule.objects.all()
         rule = get_object_or_404(policy.permitted(request.user, Verb.CHANGE, "alert_rules", held), pk=pk)
         return _edit_rule(request, rule, f"Rule {rule.rule_name}")
+
+
+@guarded("alert_rules", GET=Verb.CHANGE, POST=Verb.CHANGE)
+def rule_test(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Send a test message to each channel of a rule as it is stored, and say how that went. Whoever had to sign in
+    again first comes back by GET: to the rule, where the button is."""
+    rows = policy.permitted(request.user, Verb.CHANGE, "alert_rules", AlertRule.objects.all())
+    rule = get_object_or_404(rows, pk=pk)
+    if request.method == "POST":
+        _tell_trials(request, rule)
+    return redirect("console:rule", pk=pk)
+
+
+def _tell_trials(request: HttpRequest, rule: AlertRule) -> None:
+    trials = notification.send_test(rule, request.user, timezone.now())  # type: ignore[arg-type]
+    for channel, trial in zip(rule.notification_channels, trials, strict=True):
+        name = notification.shown_channel(channel)
+        if trial.delivered:
+            messages.success(request, f"Test message to {name}: delivered.")
+        else:
+            messages.error(request, f"Test message to {name}: not delivered. {trial.error}")
+    if not trials:
+        messages.warning(request, "No test message was sent: the rule has no recipient.")

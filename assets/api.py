@@ -306,7 +306,7 @@ SHOWN_CHART = inline_serializer(
 
 @extend_schema(parameters=SPAN_PARAMETERS, responses={200: SHOWN_CHART})
 class AssetChart(APIView):
-    """One chart: {series: [{label, unit, points: [[ms, value]]}], thresholds, annotations}."""
+    """One chart: {span: [ms, ms], series: [{label, unit, points: [[ms, value]]}], thresholds, annotations}."""
 
     policy_resource = "assets"
 
@@ -315,7 +315,9 @@ class AssetChart(APIView):
         refuse_unknown(request, SPAN_NAMES)
         samples = requested_samples(request, asset, span)
         drawn = charts.chart(samples, requested_points(request))
-        return Response({"series": drawn, "thresholds": charts.thresholds(samples), "annotations": []})
+        ends = [int(moment.timestamp() * 1000) for moment in (span.start, span.end)]
+        lines = charts.thresholds(samples)
+        return Response({"span": ends, "series": drawn, "thresholds": lines, "annotations": []})
 
 
 SHOWN_HEALTH = inline_serializer(

@@ -42,7 +42,9 @@ class AssetForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
         label="Tags", required=False, help_text='Words or "key:value", with commas between them.'
     )
     collection_interval = forms.IntegerField(required=False, min_value=1, max_value=86400, help_text="Seconds.")
-    retention_days = forms.IntegerField(required=False, min_value=1, max_value=3650)
+    retention_days = forms.IntegerField(
+        label="Retention", help_text="Days.", required=False, min_value=1, max_value=3650
+    )
 
     class Meta:
         model = InfrastructureAsset
@@ -51,6 +53,7 @@ class AssetForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
             "asset_name", "asset_type", "asset_category", "environment", "location", "provider", "parent_asset",
             "is_critical", "is_active",
         ]  # fmt: skip
+        labels = {"is_critical": "Critical", "is_active": "Active"}
         widgets = {"asset_name": forms.TextInput(), "location": forms.TextInput()}
 
     def __init__(self, *args: Any, **kwargs: Any):

@@ -48,6 +48,10 @@ FRESHNESS_WEIGHT = 0.2
 ALERTS_WEIGHT = 0.15
 ALERT_POINTS = {"critical": 10.0, "high": 4.0, "medium": 2.0, "low": 1.0}
 ALERTS_WARNING, ALERTS_CRITICAL = 1.0, 10.0
+_TITLES = {factor.name: factor.title for factor in FACTORS} | {
+    "data_freshness": "Data freshness",
+    "open_alerts": "Open alerts",
+}
 _ADVICE = {
     "data_freshness": ("monitoring", "Check that the agent runs and reaches the server."),
     "open_alerts": ("alerts", "Work through the open alerts; acknowledge what somebody is at."),
@@ -73,6 +77,10 @@ class JudgedFactor:
     impact_weight: float
     description: str
     score: float
+
+    @property
+    def title(self) -> str:
+        return _TITLES[self.factor]
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,13 @@ def asset_metrics(request: HttpRequest, pk: UUID) -> HttpResponse:
         }
         for name in names[: charts.MAX_SERIES]
     ]
-    context = {"asset": asset, "charts": drawn, "ranges": list(spans.RANGES), "range": chosen}
+    context = {
+        "asked": request.GET.get("range", chosen),
+        "asset": asset,
+        "charts": drawn,
+        "ranges": list(spans.RANGES),
+        "range": chosen,
+    }
     return render(request, "assets/asset_metrics.html", context)
 
 

@@ -30,6 +30,30 @@
     return [stamps.map((stamp) => stamp / 1000), ...columns];
   }
 
+  // A hole of several usual distances is drawn as a hole: uPlot lifts its pen at null.
+  function withGaps(one) {
+    const steps = one.points.slice(1).map((point, place) => point[0] - one.points[place][0]).sort((a, b) => a - b);
+    const longest = 5 * steps[steps.length >> 1];
+    const points = one.points.flatMap((point, place) => {
+      const before = place ? one.points[place - 1][0] : point[0];
+      return point[0] - before > longest ? [[(before + point[0]) / 2, null], point] : [point];
+    });
+    return { ...one, points };
+  }
+
+  // The limit that the chart's node names, as a line from end to end.
+  function limitOf(node, answer, unit) {
+    const value = parseFloat(node.dataset.chartThreshold);
+    return isNaN(value) ? [] : [{ label: "Threshold", unit, limit: true, points: answer.span.map((stamp) => [stamp, value]) }];
+  }
+
+  // As wide as the range that was asked for, however little of it has data; a part that is dragged open, as it is.
+  function spanOf(answer, stamps) {
+    const ends = answer.span.map((stamp) => stamp / 1000);
+    const whole = (low, high) => low === high || (low <= stamps[0] && high >= stamps[stamps.length - 1]);
+    return (plot, low, high) => (whole(low, high) ? ends : [low, high]);
+  }
+
   function fillTable(node, series) {
     const body = node.parentElement.querySelector("tbody[data-chart-table]");
     if (!body) { return; }
@@ -58,24 +82,27 @@
     }
     node.classList.remove("chart-empty");
     const unit = series[0].unit;
+    const drawn = [...series.map(withGaps), ...limitOf(node, answer, unit)];
+    const columns = align(drawn);
     const axis = { stroke: style("--tone-none"), grid: { stroke: "rgb(128 128 128 / 20%)", width: 1 }, ticks: { show: false } };
     const options = {
       width: node.clientWidth,
       height: 220,
       cursor: { sync: { key: SYNC.key } },
-      scales: { y: { range: (plot, low, high) => [unit === "percent" ? 0 : Math.min(0, low), unit === "percent" ? 100 : high || 1] } },
+      scales: { x: { range: spanOf(answer, columns[0]) }, y: { range: (plot, low, high) => [unit === "percent" ? 0 : Math.min(0, low), unit === "percent" ? 100 : high || 1] } },
       axes: [axis, { ...axis, size: 84, values: (plot, ticks) => ticks.map((tick) => format(tick, unit)) }],
-      series: [{}, ...series.map((one, place) => ({
+      series: [{}, ...drawn.map((one, place) => ({
         label: one.label,
-        stroke: COLOURS[place % COLOURS.length],
+        stroke: one.limit ? style("--tone-bad") : COLOURS[place % COLOURS.length],
         width: 1.5,
+        dash: one.limit ? [6, 4] : undefined,
         spanGaps: false,
-        points: { show: one.points.length < 30 },
+        points: { show: !one.limit && one.points.length < 30 },
         value: (plot, value) => format(value, one.unit),
       }))],
     };
     node.plot?.destroy();
-    node.plot = new uPlot(options, align(series), node);
+    node.plot = new uPlot(options, columns, node);
   }
 
   function load(node) {

@@ -2,6 +2,7 @@
 (function () {
   "use strict";
   const REFRESH_MS = 30000;
+  const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
   let lastGood = new Date();
 
   function toast(text, level) {
@@ -21,7 +22,9 @@
 
   function writeTimes(root) {
     root.querySelectorAll("time[data-local]").forEach((node) => {
-      node.textContent = new Date(node.dateTime).toLocaleString();
+      const moment = new Date(node.dateTime);
+      node.textContent = moment.toLocaleString();
+      node.title = `${ZONE} time; ${moment.toISOString().slice(0, 19).replace("T", " ")} UTC`;
     });
   }
 

@@ -147,6 +147,22 @@ def test_no_alerts_says_so(sre):
     assert "No alerts" in opened(sre, URL).text
 
 
+def test_nobody_is_told_that_all_is_quiet_who_may_not_see(signed_in, trouble):
+    trouble()
+    page = opened(signed_in(), URL)
+    assert "Your account has no role yet: ask an administrator" in page.text
+    assert "alerts on assets that you created" in page.text
+    assert "quiet" not in page.text
+
+
+def test_an_alert_whose_message_was_given_up_is_marked(sre):
+    delivery = stored.delivery(1)
+    assert "not delivered" not in opened(sre, URL).text
+    delivery.status = "failed"
+    delivery.save()
+    assert "not delivered" in opened(sre, URL).text
+
+
 def test_htmx_gets_the_rows_and_everybody_else_the_page(sre, trouble):
     trouble()
     part, page = opened(sre, URL, htmx=True), opened(sre, URL)
@@ -235,12 +251,35 @@ def test_the_page_of_an_alert_tells_what_happened_and_who_was_told(sre):
     alert = delivery.event.alert
     url = reverse("console:alert", args=[alert.pk])
     page = opened(sre, url)
-    for text in (alert.alert_title, "Timeline", "Opened", "Who was told", delivery.channel_key, "queued"):
+    for text in (alert.alert_title, "Timeline", "Opened", "Who was told", "webhook hooks.example.com", "queued"):
         assert text in page.text
     assert stored.SECRET not in page.html
     part = opened(sre, url, htmx=True)
     assert not part.is_whole
     assert part.html in page.html
+
+
+def test_the_page_of_an_alert_leads_to_its_asset_rule_and_runbook(signed_in, trouble):
+    alert = trouble(threshold_value=80.0, context_data={"metric_name": "cpu_usage_percent"})
+    alert.alert_rule.runbook_url = "https://wiki.wedsync.com/cpu"
+    alert.alert_rule.save()
+    url, rule = (
+        reverse(f"console:{name}", args=[one.pk]) for name, one in (("alert", alert), ("rule", alert.alert_rule))
+    )
+    page = opened(signed_in(Role.SRE), url)
+    metrics = reverse("console:asset-metrics", args=[alert.asset_id])
+    assert {metrics, rule, "https://wiki.wedsync.com/cpu"} <= set(page.links)
+    assert 'data-chart-threshold="80.0"' in page.html
+    links = opened(signed_in(Role.VIEWER), url).links
+    assert metrics in links
+    assert rule not in links
+
+
+def test_a_threshold_for_a_count_of_samples_is_not_drawn_among_the_samples(sre, trouble):
+    alert = trouble(threshold_value=3.0, context_data={"metric_name": "cpu_usage_percent"})
+    alert.alert_rule.metric_conditions = [stored.CONDITION | {"aggregation": "count"}]
+    alert.alert_rule.save()
+    assert "data-chart-threshold" not in opened(sre, reverse("console:alert", args=[alert.pk])).html
 
 
 def test_an_alert_whose_asset_is_gone_is_still_shown(sre, trouble):
@@ -271,6 +310,57 @@ def test_rules_are_listed_with_their_condition_and_evaluation(sre, now):
     assert "too slow" in opened(sre, RULES).text
     part = opened(sre, RULES, htmx=True)
     assert not part.is_whole
+
+
+def test_rules_that_tell_nobody_match_nothing_or_saw_nothing_are_marked(sre, asset, now):
+    asset("web-1")
+    useful, silent, lost, blind = (stored.rule(n) for n in range(4))
+    silent.notification_channels, lost.asset_filter = [], {"asset_names": ["gone"]}
+    silent.save()
+    lost.save()
+    for rule, seen in ((useful, 3), (silent, 3), (lost, 0), (blind, 0)):
+        RuleEvaluation.objects.create(rule=rule, next_evaluation_at=now, last_evaluated_at=now, last_series_seen=seen)
+    listed = sre.get(RULES).context["page"].object_list
+    assert [[doubt.mark for doubt in rule.doubts] for rule in listed] == [
+        [], ["tells nobody"], ["matches no asset"], ["no data"],
+    ]  # fmt: skip
+    page = opened(sre, reverse("console:rule", args=[silent.pk]))
+    assert "Tells nobody." in page.text
+
+
+@pytest.mark.parametrize("kind", ["anomaly", "absence", "composite"])
+def test_a_rule_that_is_not_evaluated_says_so(sre, kind):
+    rule = stored.rule(1)
+    rule.alert_type = kind
+    rule.save()
+    assert "stored only" in opened(sre, RULES).text
+    page = opened(sre, reverse("console:rule", args=[rule.pk]))
+    assert f"Type: {kind.capitalize()}" in page.text
+    assert f"Rules of type {kind} are stored only" in page.text
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_test_message_is_sent_by_those_who_manage_rules_and_tells_how_each_went(signed_in, mailoutbox, role):
+    rule, client = stored.rule(1), signed_in(role)
+    closed = {"type": "webhook", "config": {"url": "http://127.0.0.1:9/a-secret"}}
+    rule.notification_channels = [{"type": "email", "config": {"recipients": ["ops@wedsync.com"]}}, closed]
+    rule.save()
+    answer = client.post(reverse("console:rule-test", args=[rule.pk]), follow=True)
+    if role not in RESPONDERS:
+        assert (answer.status_code, len(mailoutbox)) == (403, 0)
+        return
+    page = Page(answer)
+    assert "Test message to email o…@wedsync.com: delivered." in page.text
+    assert "Test message to webhook 127.0.0.1:9: not delivered." in page.text
+    assert [message.to for message in mailoutbox] == [["ops@wedsync.com"]]
+
+
+def test_a_test_of_a_rule_without_recipients_says_that_nothing_was_sent(sre):
+    rule = stored.rule(1)
+    rule.notification_channels = []
+    rule.save()
+    page = Page(sre.post(reverse("console:rule-test", args=[rule.pk]), follow=True))
+    assert "the rule has no recipient" in page.text
 
 
 def test_no_rules_says_what_that_means(sre):
@@ -315,11 +405,12 @@ def test_a_rule_with_thresholds_is_made(signed_in, person):
         ({"rule_name": "rule-1"}, "rule_name", "already exists"),
         ({"rule_name": "n" * 201}, "rule_name", "at most 200"),
         ({"threshold": "much"}, "threshold", "number"),
+        ({"threshold": ""}, "threshold", "required"),
         ({"threshold": "nan"}, "threshold", "number"),
         ({"operator": "above"}, "operator", "not one of the available choices"),
         ({"environments": ["moon"]}, "environments", "not one of the available choices"),
         ({"time_window": "0"}, "time_window", "greater than or equal to 1"),
-        ({"evaluation_frequency": "0"}, "evaluation_frequency", "from 1 to 86400"),
+        ({"evaluation_frequency": "0"}, "evaluation_frequency", "greater than or equal to 1"),
         ({"email_recipients": "ops"}, "email_recipients", "such as ops@example.com"),
         ({"webhook_url": "ftp://example.com"}, "webhook_url", "begins with http"),
         ({"runbook_url": "javascript:alert(1)"}, "runbook_url", "valid URL"),
@@ -331,6 +422,7 @@ def test_a_bad_rule_is_refused_beside_its_field_and_nothing_typed_is_lost(sre, c
     assert page.status == 422
     assert says in page.beside(field)
     assert "Couples wait." in page.html
+    assert "cannot be null" not in page.text
     assert AlertRule.objects.count() == 1
 
 

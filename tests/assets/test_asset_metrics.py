@@ -161,6 +161,9 @@ def test_a_chart_has_series_and_the_thresholds_of_what_is_drawn(viewer, asset, r
     ]
     assert [line["value"] for line in body["thresholds"]] == [80, 95]
     assert body["annotations"] == []
+    begin, end = body["span"]
+    assert end - begin == 3_600_000
+    assert begin <= newest <= end
 
 
 def test_health_has_the_specifications_shape(viewer, asset, recent):

@@ -222,7 +222,10 @@ def test_metrics_are_drawn_under_their_names_over_the_chosen_range(sre):
     page = opened(sre, url, {"range": "24h"})
     assert "CPU Usage" in page.text
     assert f"/api/monitoring/assets/{sample.asset_id}/chart?metric=cpu_usage_percent&amp;range=24h" in page.html
-    assert "range=1h" in opened(sre, url, {"range": "a while"}).html
+    assert "There is no range" not in page.text
+    other = opened(sre, url, {"range": "a while"})
+    assert "range=1h" in other.html
+    assert "There is no range “a while”: this is 1h." in other.text
 
 
 def test_metrics_of_a_silent_asset_say_what_to_do(sre, asset):

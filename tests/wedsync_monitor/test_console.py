@@ -129,16 +129,16 @@ def test_the_overview_says_how_everything_is(sre, now):
     for text in (
         "Infrastructure Monitoring",
         "Real-time monitoring of servers, services, and infrastructure health",
-        "System Health 40.0%",
-        "2/5 assets healthy",
+        "System Health 50.0%",
+        "2/4 assets healthy, 1 unknown",
         "Active Alerts 1 1 critical, 0 high",
-        "Infrastructure Assets 5 1 critical assets",
+        "Infrastructure Assets 5 1 asset is critical",
         "Issues 2 1 unhealthy, 1 degraded",
         "Critical Alerts Alerts requiring immediate attention CRITICAL CPU usage is 10 %",
         "web-10 • production",
         "Level 0",
         "Asset Health Status Current health status of all monitored assets",
-        "production 5 assets 40%",
+        "production 5 assets 1 unknown 50% staging 0 assets –",
         "All Environments",
         "Refresh",
     ):
@@ -148,7 +148,8 @@ def test_the_overview_says_how_everything_is(sre, now):
 
 def test_the_overview_of_nothing_is_no_alarm(sre):
     page = opened(sre, OVERVIEW)
-    assert "0/0 assets healthy" in page.text
+    assert "System Health – 0/0 assets healthy" in page.text
+    assert "0 assets are critical" in page.text
     assert "Critical Alerts" not in page.text
 
 
@@ -192,6 +193,18 @@ def test_a_tab_lists_what_is_stored_and_leads_to_its_configuration(signed_in, ta
     part = opened(client, url, htmx=True)
     assert not part.is_whole
     assert part.html in page.html
+
+
+@pytest.mark.parametrize("tab", ["synthetic", "capacity", "remediation"])
+def test_a_tab_that_nothing_runs_says_so(sre, tab):
+    assert "in this version" in opened(sre, f"/admin/monitoring/{tab}").text
+
+
+def test_every_tab_has_a_heading_of_its_own(sre):
+    pages = [opened(sre, f"/admin/monitoring/{path}").html for path in PATHS]
+    headings = [re.search(r"<h1[^>]*>([^<]+)<", page)[1] for page in pages]
+    assert len(set(headings)) == len(PATHS)
+    assert headings[0] == "Infrastructure Monitoring"
 
 
 @pytest.mark.parametrize("tab", STORED)

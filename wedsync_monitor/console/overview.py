@@ -16,8 +16,12 @@ from wedsync_monitor.policy import Verb
 from wedsync_monitor.web import htmx
 from wedsync_monitor.web.permissions import guarded
 
+HEALTH = ("healthy", "degraded", "unhealthy")
 
-def tone_of(percent: float) -> str:
+
+def tone_of(percent: float | None) -> str:
+    if percent is None:
+        return "tone-none"
     return "tone-good" if percent >= 90 else "tone-warn" if percent >= 70 else "tone-bad"
 
 
@@ -48,31 +52,42 @@ def _counts(assets: QuerySet[InfrastructureAsset], environment: str) -> list[dic
     found: Any = rows.values("environment").annotate(
         total=Count("pk"),
         important=Count("pk", filter=Q(is_critical=True)),
-        **{name: Count("pk", filter=Q(health__health_status=name)) for name in ("healthy", "degraded", "unhealthy")},
+        **{name: Count("pk", filter=Q(health__health_status=name)) for name in HEALTH},
     )
     known = {row["environment"]: row for row in found}
-    nothing = {"total": 0, "important": 0, "healthy": 0, "degraded": 0, "unhealthy": 0}
+    nothing = dict.fromkeys(("total", "important", *HEALTH), 0)
     wanted = [name for name, _ in htmx.ENVIRONMENTS if environment in ("all", name)]
     return [known.get(name, {"environment": name, **nothing}) for name in wanted]
 
 
+def _healthy_percent(one: dict[str, Any]) -> float | None:
+    """The healthy among the assets whose health is known; what nobody knows counts for neither side."""
+    known = sum(one[name] for name in HEALTH)
+    return 100 * one["healthy"] / known if known else None
+
+
 def _row(one: dict[str, Any]) -> dict[str, Any]:
-    percent = 100 * one["healthy"] / one["total"] if one["total"] else 0.0
-    return {**one, "percent": percent, "tone": tone_of(percent) if one["total"] else "tone-none"}
+    percent = _healthy_percent(one)
+    return {**one, "percent": percent, "unknown": _unknown(one), "tone": tone_of(percent)}
+
+
+def _unknown(one: dict[str, Any]) -> int:
+    return int(one["total"] - sum(one[name] for name in HEALTH))
 
 
 def _cards(counts: list[dict[str, Any]], alerts: dict[str, int]) -> list[dict[str, Any]]:
-    total = {key: sum(one[key] for one in counts) for key in ("total", "important", "healthy", "degraded", "unhealthy")}
-    percent = 100 * total["healthy"] / total["total"] if total["total"] else 0.0
+    total = {key: sum(one[key] for one in counts) for key in ("total", "important", *HEALTH)}
+    percent, unknown, important = _healthy_percent(total), _unknown(total), total["important"]
     issues = total["degraded"] + total["unhealthy"]
     return [
         {
             "title": "System Health",
-            "value": f"{percent:.1f}%",
+            "value": "–" if percent is None else f"{percent:.1f}%",
             "tone": tone_of(percent),
             "icon": "circle-check",
             "percent": percent,
-            "caption": f"{total['healthy']}/{total['total']} assets healthy",
+            "caption": f"{total['healthy']}/{total['total'] - unknown} assets healthy"
+            + (f", {unknown} unknown" if unknown else ""),
         },
         {
             "title": "Active Alerts",
@@ -88,7 +103,7 @@ def _cards(counts: list[dict[str, Any]], alerts: dict[str, int]) -> list[dict[st
             "tone": "tone-info",
             "icon": "server",
             "percent": None,
-            "caption": f"{total['important']} critical assets",
+            "caption": "1 asset is critical" if important == 1 else f"{important} assets are critical",
         },
         {
             "title": "Issues",

@@ -34,6 +34,7 @@ class Listing:
     columns: dict[str, str]
     empty_text: str
     may_add: bool = True
+    notice: str = ""
 
 
 LISTINGS = {
@@ -45,6 +46,7 @@ LISTINGS = {
         "clock",
         {"Check": "check_name", "Type": "check_type", "Every (s)": "check_frequency", "Enabled": "is_enabled"},
         "No check is configured. Add one here or by the API.",
+        notice="Checks are stored; probes do not run in this version.",
     ),
     "capacity": Listing(
         "forecasts",
@@ -61,6 +63,7 @@ LISTINGS = {
         },
         "No forecast is stored.",
         may_add=False,
+        notice="Forecasts are stored; none are calculated in this version.",
     ),
     "remediation": Listing(
         "remediation_actions",
@@ -70,6 +73,7 @@ LISTINGS = {
         "shield",
         {"Action": "action_name", "Type": "action_type", "Risk": "risk_level", "Enabled": "is_enabled"},
         "No action is configured. Add one here or by the API.",
+        notice="Actions are stored; nothing runs them in this version.",
     ),
     "dashboards": Listing(
         "dashboards",
@@ -91,15 +95,13 @@ def page_of(listing: Listing) -> Callable[..., HttpResponse]:
         rows = policy.permitted(request.user, Verb.READ, listing.resource, listing.rows())
         page = htmx.page_of(request, rows)
         opens = bool(policy.roles_of(request.user))
-        shown = [
-            {"cells": [_cell(row, name) for name in listing.columns.values()], "url": _admin(row) if opens else ""}
-            for row in page
-        ]
+        shown = [{"cells": _cells(row, listing), "url": _admin(row) if opens else ""} for row in page]
         may_add = listing.may_add and policy.may(request.user, Verb.CREATE, listing.resource)
         context = {
             **htmx.frame_of(request),
             "heading": listing.heading,
             "text": listing.text,
+            "notice": listing.notice,
             "icon": listing.icon,
             "columns": list(listing.columns),
             "rows": shown,
@@ -112,6 +114,10 @@ def page_of(listing: Listing) -> Callable[..., HttpResponse]:
         return htmx.respond(request, "stored/list.html", "stored/_list.html", context)
 
     return view
+
+
+def _cells(row: Model, listing: Listing) -> list[tuple[str, Any]]:
+    return [(label, _cell(row, name)) for label, name in listing.columns.items()]
 
 
 def _cell(row: Model, name: str) -> Any:

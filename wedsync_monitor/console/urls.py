@@ -31,6 +31,7 @@ urlpatterns = [
     path("alerts/rules", alerts.rule_list, name="rules"),
     path("alerts/rules/new", alerts.rule_new, name="rule-new"),
     path("alerts/rules/<uuid:pk>", alerts.rule_edit, name="rule"),
+    path("alerts/rules/<uuid:pk>/test", alerts.rule_test, name="rule-test"),
     path("alerts/<uuid:pk>", alerts.alert_detail, name="alert"),
     path("alerts/<uuid:pk>/acknowledge", alerts.alert_acknowledge, name="alert-acknowledge"),
     path("alerts/<uuid:pk>/resolve", alerts.alert_resolve, name="alert-resolve"),
