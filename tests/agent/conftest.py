@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import zstandard
 
-from assets.metrics.wire import Columns, decode_columnar
+from assets.metrics import columnar
+from assets.metrics.wire import Columns
 
 API = "/api/monitoring/"
 
@@ -59,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers["Content-Type"] == "application/msgpack":
-            decoded = decode_columnar(zstandard.decompress(body))
+            decoded = columnar.decode(zstandard.decompress(body))
             assert not decoded.refusals
             self.server.columns += decoded.columns
             self._api(None)

@@ -8,17 +8,18 @@ import pytest
 from wedsync_agent import wire
 from wedsync_agent.wire import Reading
 
-from assets.metrics.wire import Columns, decode_columnar
+from assets.metrics import columnar
+from assets.metrics.wire import Columns
 
 
 def arrived(readings: list[Reading]) -> list[Columns]:
-    decoded = decode_columnar(wire.join(wire.encode(1000, readings)))
+    decoded = columnar.decode(wire.join(wire.encode(1000, readings)))
     assert decoded.refusals == []
     return decoded.columns
 
 
 def refused(reading: Reading) -> bool:
-    return bool(decode_columnar(wire.join(wire.encode(1000, [reading]))).refusals)
+    return bool(columnar.decode(wire.join(wire.encode(1000, [reading]))).refusals)
 
 
 LARGEST = [
@@ -75,7 +76,7 @@ def test_more_series_than_a_batch_holds_go_in_several():
 
 def test_instants_with_the_same_series_travel_as_one_batch():
     instants = [batch for stamp in (1, 2, 3) for batch in wire.encode(stamp, [Reading("a", stamp), Reading("b", 0)])]
-    (columns,) = decode_columnar(wire.join(instants)).columns
+    (columns,) = columnar.decode(wire.join(instants)).columns
     assert columns.timestamps.tolist() == [1, 2, 3]
     assert columns.values.tolist() == [[1, 0], [2, 0], [3, 0]]
 
