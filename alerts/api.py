@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -45,7 +44,6 @@ from wedsync_monitor.web.resources import (
     refuse_unknown,
 )
 
-DAY = timedelta(hours=24)
 ANALYTICS = inline_serializer(
     "AlertAnalytics",
     {
@@ -105,16 +103,6 @@ class RuleSerializer(StrictSerializer):
         return serializers.DateTimeField().to_representation(last) if last else None
 
 
-def rules_with_triggers(now: datetime) -> QuerySet[AlertRule]:
-    """Rules with what they opened lately: two look-ups in the index of (rule, time) for each row that is read."""
-    opened = AlertInstance.objects.filter(alert_rule=OuterRef("pk")).exclude(status=AlertStatus.PENDING).order_by()
-    recent = opened.filter(first_triggered_at__gte=now - DAY).values("alert_rule").annotate(number=Count("pk"))
-    last = opened.order_by("-first_triggered_at").values("first_triggered_at")[:1]
-    return AlertRule.objects.select_related("escalation_policy", "evaluation").annotate(
-        recent_triggers=Coalesce(Subquery(recent.values("number")), 0), last_triggered=Subquery(last)
-    )
-
-
 class Rules(Resources):
     """List rules with a summary of all that match; create one."""
 
@@ -125,7 +113,7 @@ class Rules(Resources):
     envelope = {"rule_summary": dict}
 
     def shown(self, page: Sequence[AlertRule]) -> Sequence[Any]:
-        found = rules_with_triggers(timezone.now()).in_bulk([rule.pk for rule in page])
+        found = listing.rules_with_triggers(timezone.now()).in_bulk([rule.pk for rule in page])
         return super().shown([found[rule.pk] for rule in page if rule.pk in found])
 
     def around(self, rows: QuerySet[AlertRule]) -> dict[str, Any]:
@@ -140,7 +128,7 @@ class Rule(Resource):
     serializer_class = RuleSerializer
 
     def get_queryset(self) -> QuerySet[AlertRule]:
-        return rules_with_triggers(timezone.now()).filter(pk__in=super().get_queryset())
+        return listing.rules_with_triggers(timezone.now()).filter(pk__in=super().get_queryset())
 
     def delete(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Remove the rule with its history. While it has live alerts or undelivered messages that is refused."""
@@ -195,12 +183,7 @@ class AlertSerializer(serializers.ModelSerializer[AlertInstance]):
         ]  # fmt: skip
 
     def get_duration_minutes(self, alert: AlertInstance) -> int:
-        return duration_minutes(alert, timezone.now())
-
-
-def duration_minutes(alert: AlertInstance, now: datetime) -> int:
-    """Whole minutes from the first breach to the resolution, or to `now`."""
-    return max(int(((alert.resolved_at or now) - alert.first_triggered_at).total_seconds() // 60), 0)
+        return listing.duration_minutes(alert, timezone.now())
 
 
 class EventSerializer(serializers.ModelSerializer[AlertEvent]):
@@ -219,16 +202,12 @@ class DeliverySerializer(serializers.ModelSerializer[NotificationDelivery]):
         fields = ["id", "event", "channel_key", "status", "attempts", "last_error", "created_at", "delivered_at"]
 
 
-def alerts_shown() -> QuerySet[AlertInstance]:
-    return AlertInstance.objects.select_related("asset", "alert_rule", "acknowledged_by")
-
-
 class Alerts(Resources):
     """List alerts with a summary and the trend of the last 24 hours. The engine opens them."""
 
     http_method_names = ["get", "head", "options"]
     policy_resource, listed_as = "alerts", "alerts"
-    rows = alerts_shown().order_by("-first_triggered_at")
+    rows = listing.alerts_shown().order_by("-first_triggered_at")
     serializer_class = AlertSerializer
     filterset_class = listing.AlertFilters
     envelope = {"alert_summary": dict, "alert_trends": list}
@@ -264,7 +243,7 @@ class Alert(RowsByPolicy, generics.RetrieveAPIView):  # type: ignore[type-arg,mi
     """One alert with its events and deliveries."""
 
     policy_resource = "alerts"
-    rows = alerts_shown()
+    rows = listing.alerts_shown()
     serializer_class = AlertDetailSerializer
 
 
@@ -310,7 +289,7 @@ class _Deed(APIView):
             raise Conflict(f"{str(error).capitalize()}.") from error
         except AlertInstance.DoesNotExist as error:
             raise Http404 from error
-        return Response(AlertSerializer(alerts_shown().get(pk=pk)).data)
+        return Response(AlertSerializer(listing.alerts_shown().get(pk=pk)).data)
 
     def do(self, request: Request, pk: UUID, said: dict[str, Any]) -> None:
         raise AssertionError("each deed says what it does")

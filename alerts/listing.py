@@ -1,4 +1,4 @@
-"""Alerts as lists show them: filters, counts and trends, by SQL over everything that matches."""
+"""Alerts and rules as lists show them: their rows, filters, counts and trends, by SQL over everything that matches."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from django.db.models import (
     ExpressionWrapper,
     F,
     IntegerField,
+    OuterRef,
     Q,
     QuerySet,
+    Subquery,
     Value,
     When,
 )
-from django.db.models.functions import TruncHour
+from django.db.models.functions import Coalesce, TruncHour
 from django_filters import rest_framework as filters
 
 from alerts.models import AlertInstance, AlertRule, AlertStatus, AlertType, Severity
@@ -28,7 +30,28 @@ from wedsync_monitor.web.filtering import since, until
 SEVERITY_RANK = Case(
     *(When(severity=name, then=Value(rank)) for rank, name in enumerate(Severity.values)), output_field=IntegerField()
 )
+DAY = timedelta(hours=24)
 LIVE = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED, AlertStatus.SUPPRESSED)
+
+
+def alerts_shown() -> QuerySet[AlertInstance]:
+    """Alerts with what every way of showing them needs."""
+    return AlertInstance.objects.select_related("asset", "alert_rule", "acknowledged_by")
+
+
+def duration_minutes(alert: AlertInstance, now: datetime) -> int:
+    """Whole minutes from the first breach to the resolution, or to `now`."""
+    return max(int(((alert.resolved_at or now) - alert.first_triggered_at).total_seconds() // 60), 0)
+
+
+def rules_with_triggers(now: datetime) -> QuerySet[AlertRule]:
+    """Rules with what they opened lately: two look-ups in the index of (rule, time) for each row that is read."""
+    opened = AlertInstance.objects.filter(alert_rule=OuterRef("pk")).exclude(status=AlertStatus.PENDING).order_by()
+    recent = opened.filter(first_triggered_at__gte=now - DAY).values("alert_rule").annotate(number=Count("pk"))
+    last = opened.order_by("-first_triggered_at").values("first_triggered_at")[:1]
+    return AlertRule.objects.select_related("escalation_policy", "evaluation").annotate(
+        recent_triggers=Coalesce(Subquery(recent.values("number")), 0), last_triggered=Subquery(last)
+    )
 
 
 class RuleFilters(filters.FilterSet):

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from alerts import conditions
 from assets.models import InfrastructureAsset
+from assets.references import check_assets
 from wedsync_monitor import outgoing, schema
 from wedsync_monitor.structured import StructuredField
 from wedsync_monitor.structures import AnyObject
@@ -388,7 +389,9 @@ class MaintenanceWindow(models.Model):
     id = schema.uuid_key()
     window_name = models.TextField()
     description = models.TextField(null=True, blank=True)
-    affected_assets = StructuredField(structure=list[str], default=list, blank=True, help_text="Ids of assets.")
+    affected_assets = StructuredField(
+        structure=list[str], check=check_assets, default=list, blank=True, help_text="Ids of assets."
+    )
     start_time = models.DateTimeField()
     end_time = models.DateTimeField()
     recurrence_config = StructuredField(structure=conditions.Recurrence, null=True, blank=True)

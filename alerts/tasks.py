@@ -6,8 +6,7 @@ from celery import shared_task
 from django.core.cache import cache
 
 from alerts import evaluation, notification
-
-EVALUATOR_SEEN = "evaluator-seen"
+from wedsync_monitor.readiness import EVALUATOR_SEEN
 
 
 @shared_task

@@ -17,7 +17,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from alerts import listing, transitions, wording
-from alerts.api import alerts_shown, duration_minutes, rules_with_triggers
 from alerts.conditions import condition_of
 from alerts.forms import AcknowledgeForm, ResolveForm, RuleForm
 from alerts.models import AlertInstance, AlertRule, NotificationDelivery, Severity
@@ -54,12 +53,12 @@ def prepared(alerts: Any, now: datetime) -> list[AlertInstance]:
     """Alerts with what their templates show."""
     shown = list(alerts)
     for alert in shown:
-        alert.lasted = lasted(duration_minutes(alert, now))
+        alert.lasted = lasted(listing.duration_minutes(alert, now))
     return shown
 
 
 def _filtered(request: HttpRequest, environment: str) -> QuerySet[AlertInstance]:
-    rows: QuerySet[AlertInstance] = policy.permitted(request.user, Verb.READ, "alerts", alerts_shown())
+    rows: QuerySet[AlertInstance] = policy.permitted(request.user, Verb.READ, "alerts", listing.alerts_shown())
     rows = rows.exclude(status="pending")
     status = request.GET.get("status", "live")
     if status == "live":
@@ -107,7 +106,7 @@ def alert_list(request: HttpRequest) -> HttpResponse:
 
 
 def _alert(request: HttpRequest, pk: UUID, verb: Verb = Verb.READ) -> AlertInstance:
-    rows = policy.permitted(request.user, verb, "alerts", alerts_shown().exclude(status="pending"))
+    rows = policy.permitted(request.user, verb, "alerts", listing.alerts_shown().exclude(status="pending"))
     found: AlertInstance = get_object_or_404(rows, pk=pk)
     return found
 
@@ -202,7 +201,7 @@ def rule_list(request: HttpRequest) -> HttpResponse:
     """Rules with their last evaluation."""
     readable = policy.permitted(request.user, Verb.READ, "alert_rules", AlertRule.objects.order_by("rule_name"))
     page = htmx.page_of(request, readable)
-    rules = rules_with_triggers(timezone.now()).filter(pk__in=[rule.pk for rule in page]).order_by("rule_name")
+    rules = listing.rules_with_triggers(timezone.now()).filter(pk__in=[rule.pk for rule in page]).order_by("rule_name")
     page.object_list = list(rules)
     for rule in page:
         rule.limits = " and ".join(wording.condition_text(condition_of(one)) for one in rule.metric_conditions)

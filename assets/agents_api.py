@@ -1,30 +1,27 @@
-"""REST: agents as people see them, and the agents' own endpoints."""
+"""REST: agents as people see them, their keys, and what they discovered."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-import msgspec
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from assets import agents, authentication, enrolment
 from assets.api import AssetSerializer
-from assets.authentication import AgentKeyAuthentication, IsAgent
 from assets.models import AgentKey, Discovery, DiscoveryDecision, InfrastructureAsset, MonitoringAgent
-from wedsync_monitor import audit, policy, schema
+from wedsync_monitor import policy, schema
 from wedsync_monitor.policy import Verb
 from wedsync_monitor.web.errors import Conflict
 from wedsync_monitor.web.resources import Resource, Resources, StrictSerializer, refuse_misfits
@@ -82,19 +79,30 @@ def _agents(request: Request, verb: Verb) -> QuerySet[MonitoringAgent]:
     return policy.permitted(request.user, verb, "agents", MonitoringAgent.objects.all())
 
 
+LISTED_KEYS = inline_serializer("AgentKeyList", {"keys": KeySerializer(many=True)})
+NEW_KEY = inline_serializer(
+    "NewAgentKey",
+    {
+        "key_id": serializers.UUIDField(),
+        "key": serializers.CharField(),
+        "key_expires_at": serializers.DateTimeField(),
+    },
+)
+
+
 class AgentKeys(APIView):
     """An agent's keys."""
 
     policy_resource = "agents"
     policy_verbs = {"POST": Verb.CHANGE}
 
-    @extend_schema(operation_id="agents_keys_list", responses={200: dict})
+    @extend_schema(operation_id="agents_keys_list", responses={200: LISTED_KEYS})
     def get(self, request: Request, pk: UUID) -> Response:
         """The agent's keys without their secrets, newest first."""
         agent = get_object_or_404(_agents(request, Verb.READ), pk=pk)
         return Response({"keys": KeySerializer(agent.keys.all()[:100], many=True).data})
 
-    @extend_schema(request=None, responses={201: dict})
+    @extend_schema(request=None, responses={201: NEW_KEY})
     def post(self, request: Request, pk: UUID) -> Response:
         """Make a further key; it is shown this once. The older ones run out after its first use."""
         agent = get_object_or_404(_agents(request, Verb.CHANGE), pk=pk)
@@ -130,7 +138,12 @@ class EnrolmentRequest(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
-@extend_schema(request=EnrolmentRequest, responses={201: dict})
+NEW_TOKEN = inline_serializer(
+    "NewEnrolmentToken", {"token": serializers.CharField(), "expires_at": serializers.DateTimeField()}
+)
+
+
+@extend_schema(request=EnrolmentRequest, responses={201: NEW_TOKEN})
 class EnrolmentTokens(APIView):
     """Make a token that lets one agent in, once, within an hour or `valid_minutes`."""
 
@@ -178,7 +191,17 @@ class Discoveries(Resources):
     filterset_class = DiscoveryFilters
 
 
-@extend_schema(request=None, responses={200: dict})
+DECIDED = inline_serializer(
+    "DiscoveryDecided",
+    {
+        "decision": serializers.ChoiceField(choices=DiscoveryDecision.choices),
+        "asset_id": serializers.UUIDField(required=False),
+        "asset": AssetSerializer(required=False),
+    },
+)
+
+
+@extend_schema(request=None, responses={200: DECIDED})
 class DiscoveryDecisionView(APIView):
     """Make an asset of a discovery, or ignore it."""
 
@@ -198,100 +221,3 @@ class DiscoveryDecisionView(APIView):
         if found.asset:
             answer |= {"asset_id": str(found.asset.pk), "asset": AssetSerializer(found.asset).data}
         return Response(answer)
-
-
-class AgentEndpoint(APIView):
-    """An endpoint that an agent's key opens, and nothing else does."""
-
-    authentication_classes: Any = (AgentKeyAuthentication,)
-    permission_classes: Any = (IsAgent,)
-    agent_endpoint = True
-
-    def agent(self) -> MonitoringAgent:
-        agent: MonitoringAgent = self.request.auth.agent  # type: ignore[union-attr]
-        return agent
-
-    def read(self, structure: Any) -> Any:
-        """The body as `structure`; 400 with the place of what does not fit."""
-        try:
-            return msgspec.convert(self.request.data, structure, strict=True)
-        except msgspec.ValidationError as error:
-            said, _, place = str(error).partition(" - at `$")
-            raise ValidationError({place.strip(".`"): said}) from error
-
-
-class _Enrolment(msgspec.Struct, forbid_unknown_fields=True):
-    token: str
-    agent_version: str = ""
-
-
-@extend_schema(request=dict, responses={201: dict})
-class Enrol(AgentEndpoint):
-    """Exchange a single-use enrolment token for a key."""
-
-    authentication_classes = ()
-    permission_classes = ()
-
-    def post(self, request: Request) -> Response:
-        said = self.read(_Enrolment)
-        try:
-            with audit.acting("enrolment"):
-                key, secret = enrolment.enrol(said.token, said.agent_version[:100], timezone.now())
-        except enrolment.Spent as error:
-            raise ValidationError({"token": str(error)}) from error
-        agent = key.agent
-        shown: dict[str, Any] = {
-            "agent_id": str(agent.pk),
-            "agent_name": agent.agent_name,
-            "asset_id": str(agent.asset_id),
-        }
-        shown |= {"asset_name": agent.asset.asset_name, "key": secret, "key_expires_at": key.expires_at}
-        return Response(shown, 201)
-
-
-@extend_schema(request=dict, responses={200: dict})
-class HeartbeatView(AgentEndpoint):
-    """An agent says that it lives and how it is."""
-
-    def post(self, request: Request) -> Response:
-        now, agent = timezone.now(), self.agent()
-        agents.note_heartbeat(agent, self.read(agents.Heartbeat), now)
-        version = agents.configuration_of(agent)["config_version"]
-        due = agents.rotation_due(request.auth, now)  # type: ignore[arg-type]
-        return Response({"server_time": now, "config_version": version, "key_rotation_due": due})
-
-
-@extend_schema(responses={200: dict})
-class Configuration(AgentEndpoint):
-    """What the agent is to do."""
-
-    def get(self, request: Request) -> Response:
-        wanted = agents.configuration_of(self.agent())
-        tag = f'"{wanted["config_version"]}"'
-        if request.headers.get("If-None-Match") == tag:
-            return Response(status=304, headers={"ETag": tag})
-        return Response(wanted, headers={"ETag": tag})
-
-
-@extend_schema(request=None, responses={201: dict})
-class RotateKey(AgentEndpoint):
-    """A new key for the agent that asks; its old one works until an hour after the new one's first use."""
-
-    def post(self, request: Request) -> Response:
-        held: AgentKey = request.auth  # type: ignore[assignment]
-        key, secret = authentication.rotate(held, timezone.now())
-        return Response({"key": secret, "key_expires_at": key.expires_at}, 201)
-
-
-class _Discoveries(msgspec.Struct, forbid_unknown_fields=True):
-    discoveries: Annotated[list[agents.Found], msgspec.Meta(max_length=1000)]
-
-
-@extend_schema(request=dict, responses={200: dict})
-class Offer(AgentEndpoint):
-    """What the agent found on its host."""
-
-    def post(self, request: Request) -> Response:
-        found = self.read(_Discoveries).discoveries
-        offered, known = agents.offer(self.agent(), found, timezone.now())
-        return Response({"offered": offered, "known": known})

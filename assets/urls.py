@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from assets import agents_api, api
+from assets import agent_endpoints, agents_api, api
 from assets.metrics import endpoint
 
 urlpatterns = [
@@ -17,11 +17,11 @@ urlpatterns = [
     path("discoveries/<uuid:pk>/ignore", agents_api.DiscoveryDecisionView.as_view(), {"decision": "ignore"}),
     path("agents", agents_api.Agents.as_view(), name="agents"),
     path("agents/enrolment-tokens", agents_api.EnrolmentTokens.as_view(), name="enrolment-tokens"),
-    path("agents/enrol", agents_api.Enrol.as_view(), name="enrol"),
-    path("agents/heartbeat", agents_api.HeartbeatView.as_view(), name="heartbeat"),
-    path("agents/configuration", agents_api.Configuration.as_view(), name="agent-configuration"),
-    path("agents/keys/rotate", agents_api.RotateKey.as_view(), name="rotate-key"),
-    path("agents/discoveries", agents_api.Offer.as_view(), name="offer"),
+    path("agents/enrol", agent_endpoints.Enrol.as_view(), name="enrol"),
+    path("agents/heartbeat", agent_endpoints.HeartbeatView.as_view(), name="heartbeat"),
+    path("agents/configuration", agent_endpoints.Configuration.as_view(), name="agent-configuration"),
+    path("agents/keys/rotate", agent_endpoints.RotateKey.as_view(), name="rotate-key"),
+    path("agents/discoveries", agent_endpoints.Offer.as_view(), name="offer"),
     path("agents/<uuid:pk>", agents_api.Agent.as_view(), name="agent"),
     path("agents/<uuid:pk>/keys", agents_api.AgentKeys.as_view(), name="agent-keys"),
     path("agents/<uuid:pk>/keys/<uuid:key_id>", agents_api.AgentKeyView.as_view(), name="agent-key"),

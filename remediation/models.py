@@ -5,6 +5,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from alerts.models import AlertInstance
+from assets.references import check_assets
 from remediation.structures import ActionConfig, Prerequisite, SuccessCriterion
 from wedsync_monitor import schema
 from wedsync_monitor.structured import StructuredField
@@ -39,7 +40,9 @@ class RemediationAction(models.Model):
     action_name = models.TextField(unique=True)
     action_type = schema.choice(ActionType)
     action_config = StructuredField(structure=ActionConfig)
-    target_assets = StructuredField(structure=list[str], default=list, blank=True, help_text="Ids of assets.")
+    target_assets = StructuredField(
+        structure=list[str], check=check_assets, default=list, blank=True, help_text="Ids of assets."
+    )
     prerequisites = StructuredField(structure=list[Prerequisite], default=list, blank=True)
     success_criteria = StructuredField(structure=list[SuccessCriterion], default=list, blank=True)
     rollback_action = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")

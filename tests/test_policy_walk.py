@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -14,9 +15,11 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 
+from assets import authentication
+from tests.wedsync_monitor import stored
 from wedsync_monitor import policy, tokens
 from wedsync_monitor.policy import Role, Verb
-from wedsync_monitor.web.admin_site import PolicyAdminMixin
+from wedsync_monitor.web.admin_site import PolicyAdminMixin, ReadOnlyModelAdmin
 from wedsync_monitor.web.permissions import verb_of
 
 # Open to everybody, or (home) only a redirection: each has its reason.
@@ -30,7 +33,7 @@ OPEN = {
 # What holds an agent key or an enrolment token, and no person (tests.assets.test_agents_api, …metrics.test_endpoint).
 FOR_AGENTS = {"enrol", "heartbeat", "agent-configuration", "rotate-key", "offer"}
 # What takes agents' keys and the tokens of people with the verb SEND (tests.assets.metrics).
-WAYS_IN = {"metrics", "prometheus-write", "influx-write"}
+WAYS_IN = {"metrics", "prometheus-write", "influx-write", "otlp-metrics"}
 REST, CONSOLE = "/api/monitoring/", "/admin/monitoring/"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ROLES: tuple[Role | None, ...] = (*Role, None)
@@ -75,6 +78,43 @@ def address(route: str) -> str:
     return re.sub(r"<uuid:\w+>", lambda _: str(uuid4()), route)
 
 
+# The row that a route with a key is about, by the beginning of the route; the first that fits.
+ROWS = {
+    "/api/monitoring/alerts/rules/": "alerts.AlertRule",
+    "/api/monitoring/alerts/instances/": "alerts.AlertInstance",
+    "/api/monitoring/alerts/escalation-policies/": "alerts.EscalationPolicy",
+    "/api/monitoring/alerts/baselines/": "alerts.PerformanceBaseline",
+    "/api/monitoring/maintenance-windows/": "alerts.MaintenanceWindow",
+    "/api/monitoring/assets/": "assets.InfrastructureAsset",
+    "/api/monitoring/discoveries/": "assets.Discovery",
+    "/api/monitoring/agents/": "assets.MonitoringAgent",
+    "/api/monitoring/synthetic/checks/": "synthetic.SyntheticCheck",
+    "/api/monitoring/capacity/forecasts/": "capacity.CapacityForecast",
+    "/api/monitoring/remediation/actions/": "remediation.RemediationAction",
+    "/api/monitoring/remediation/executions/": "remediation.RemediationExecution",
+    "/api/monitoring/dashboards/": "wedsync_monitor.MonitoringDashboard",
+    "/api/monitoring/tokens/": "wedsync_monitor.ApiToken",
+    "/admin/monitoring/assets/": "assets.InfrastructureAsset",
+    "/admin/monitoring/alerts/rules/": "alerts.AlertRule",
+    "/admin/monitoring/alerts/": "alerts.AlertInstance",
+}
+NUMBERS = count(1)
+
+
+def row_of(route: str) -> Any:
+    """A new row of the kind that `route` is about."""
+    label = next(label for start, label in ROWS.items() if route.startswith(start))
+    return stored.MAKE[label](next(NUMBERS))
+
+
+def address_of(route: str, row: Any) -> str:
+    """The route with the row's key, and with the key of one of its own where it asks for two."""
+    path = route.replace("<uuid:pk>", str(row.pk))
+    if "<uuid:key_id>" in path:
+        path = path.replace("<uuid:key_id>", str(authentication.issue_key(row, stored.NOW)[0].pk))
+    return path
+
+
 def test_every_route_names_the_resource_that_it_obeys():
     bypassing = [route for route, one in GUARDED if not hasattr(view_of(one), "policy_resource")]
     assert bypassing == []
@@ -99,6 +139,84 @@ def test_a_role_gets_as_far_as_the_policy_says(person, route, view, method):
             assert answer.status_code not in (401, 403, 500), role
         else:
             assert answer.status_code == 403, role
+
+
+WITH_ROW = [one for one in WALK if "<uuid:" in str(one.values[0])]
+
+
+@pytest.mark.parametrize(("route", "view", "method"), WITH_ROW)
+def test_a_role_reaches_the_rows_that_the_policy_gives_it_and_no_others(person, route, view, method):
+    verb = verb_of(view, method)
+    assert verb is not None
+    for role in ROLES:
+        someone = person(*([role] if role else []))
+        row = row_of(route)
+        reached = policy.may(someone, verb, view.policy_resource) and _owns(someone, verb, view.policy_resource, row)
+        client = APIClient() if route.startswith(REST) else Client()
+        client.force_login(someone)
+        answer = client.generic(method, address_of(route, row), "{}", content_type="application/json")
+        if reached:
+            assert answer.status_code not in (401, 403, 404, 500), role
+        else:
+            assert answer.status_code in (403, 404), role
+
+
+def _owns(someone: Any, verb: Verb, resource: str, row: Any) -> bool:
+    """Whether `verb` is this person's on this row, as far as the resource filters rows."""
+    filtered = resource == policy.resource_of(type(row)) and verb in policy.declared()[resource].rows
+    return not filtered or policy.may_row(someone, verb, resource, row)
+
+
+@pytest.mark.parametrize("route", sorted({str(one.values[0]) for one in WITH_ROW}))
+def test_a_view_of_a_row_asks_the_policy_for_it(person, route, monkeypatch):
+    """With a policy that gives nobody any row, nobody reaches one."""
+    someone = person(Role.SYSTEM_ADMIN)
+    row = row_of(route)
+    url = address_of(route, row)
+    monkeypatch.setattr(policy, "permitted", lambda person, verb, resource, rows: rows.none())
+    monkeypatch.setattr(policy, "may_row", lambda *_: False)
+    client = APIClient() if route.startswith(REST) else Client()
+    client.force_login(someone)
+    methods = [one.values[2] for one in WITH_ROW if one.values[0] == route]
+    for method in methods:
+        answer = client.generic(str(method), url, "{}", content_type="application/json")
+        assert answer.status_code in (403, 404), method
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_who_may_send_metrics_with_a_token_of_their_own(person, role):
+    someone = person(*([role] if role else []))
+    token = tokens.issue(someone, "walk", stored.NOW)
+    answer = Client().post(
+        f"{REST}metrics", b"{}", content_type="application/json", headers={"Authorization": f"Bearer {token}"}
+    )
+    if policy.may(someone, Verb.SEND, "metrics"):
+        assert answer.status_code not in (401, 403, 500)
+    else:
+        assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("model", list(admin.site._registry), ids=lambda model: model._meta.label)
+def test_the_admin_changes_and_deletes_what_the_policy_says(person, model):
+    resource = policy.resource_of(model)
+    assert resource is not None
+    writable = not isinstance(admin.site._registry[model], ReadOnlyModelAdmin)
+    row = stored.MAKE[model._meta.label](1)
+    page = f"/admin/{model._meta.app_label}/{model._meta.model_name}/{row.pk}"
+    for role in Role:
+        someone = person(role)
+        client = Client()
+        client.force_login(someone)
+        may = {verb: policy.may_row(someone, verb, resource, row) for verb in (Verb.READ, Verb.CHANGE, Verb.DELETE)}
+        opened = client.get(f"{page}/change/").status_code
+        assert opened == (200 if may[Verb.READ] else 302 if policy.may(someone, Verb.READ, resource) else 403), role
+        if not (may[Verb.CHANGE] and writable):
+            assert client.post(f"{page}/change/", {}).status_code in (302, 403), role
+        deleted = client.get(f"{page}/delete/").status_code
+        if not (may[Verb.DELETE] and writable):
+            assert deleted in (302, 403), role
+            assert client.post(f"{page}/delete/", {"post": "yes"}).status_code in (302, 403), role
+    assert model._base_manager.filter(pk=row.pk).exists()
 
 
 @pytest.mark.parametrize("route", sorted({route for route, _ in GUARDED}))

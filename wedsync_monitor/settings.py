@@ -15,7 +15,8 @@ PORT = env.int("PORT", default=8000)
 HOST = env.str("WEDSYNC_HOST", default="127.0.0.1")
 DEBUG = env.bool("WEDSYNC_DEBUG", default=False)
 SECRET_KEY = secret_key(DATA_DIR)
-ALLOWED_HOSTS = env.list("WEDSYNC_ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+# This machine's own agent and whoever looks after the server come by loopback, whatever the names outside are.
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]", *env.list("WEDSYNC_ALLOWED_HOSTS", default=[])]
 CSRF_TRUSTED_ORIGINS = env.list("WEDSYNC_TRUSTED_ORIGINS", default=[])
 # The address that people and agents use; it stands in notifications.
 PUBLIC_URL = env.str("WEDSYNC_PUBLIC_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")

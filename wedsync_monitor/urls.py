@@ -6,7 +6,11 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from wedsync_monitor import api, readiness
+from wedsync_monitor import readiness
+from wedsync_monitor.api.audit import Audit
+from wedsync_monitor.api.dashboards import Dashboard, Dashboards
+from wedsync_monitor.api.search import Search
+from wedsync_monitor.api.tokens import Token, Tokens
 from wedsync_monitor.console import urls as console
 from wedsync_monitor.web import session
 
@@ -31,12 +35,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/monitoring/", include("synthetic.urls")),
     path("api/monitoring/", include("capacity.urls")),
     path("api/monitoring/", include("remediation.urls")),
-    path("api/monitoring/dashboards", api.Dashboards.as_view(), name="api-dashboards"),
-    path("api/monitoring/dashboards/<uuid:pk>", api.Dashboard.as_view(), name="api-dashboard"),
-    path("api/monitoring/audit", api.Audit.as_view(), name="audit"),
-    path("api/monitoring/tokens", api.Tokens.as_view(), name="tokens"),
-    path("api/monitoring/tokens/<uuid:pk>", api.Token.as_view(), name="token"),
-    path("api/monitoring/search", api.Search.as_view(), name="search"),
+    path("api/monitoring/dashboards", Dashboards.as_view(), name="api-dashboards"),
+    path("api/monitoring/dashboards/<uuid:pk>", Dashboard.as_view(), name="api-dashboard"),
+    path("api/monitoring/audit", Audit.as_view(), name="audit"),
+    path("api/monitoring/tokens", Tokens.as_view(), name="tokens"),
+    path("api/monitoring/tokens/<uuid:pk>", Token.as_view(), name="token"),
+    path("api/monitoring/search", Search.as_view(), name="search"),
     path("admin/monitoring", console.home, name="monitoring"),
     path("admin/monitoring/", include((console.urlpatterns, "console"))),
     path("admin/", admin.site.urls),

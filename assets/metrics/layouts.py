@@ -7,14 +7,14 @@ deleted takes its rows along; frames of a forgotten layout are never read.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import psycopg
-from psycopg.types.json import Jsonb
 
 from assets.metrics.identity import SeriesKey, layout_fingerprint
 
@@ -82,14 +82,20 @@ def series_ids(
     `connection` must be in autocommit mode.
     """
     found = _series.find(list(wanted))
-    # Sorted, so that two writers take the unique index in the same order and never wait for each other in a ring.
-    missing = sorted((place for place in wanted if place not in found), key=_order)
-    if missing:
-        _insert_series(connection, missing, wanted, quality or {})
-        made = _stored(connection, "metric_series", missing)
+    if strange := _missing(wanted, found):
+        # A process that has just begun finds the series that others made; only new ones are inserted.
+        made = _stored(connection, "metric_series", strange)
+        if new := _missing(strange, made):
+            _insert_series(connection, new, wanted, quality or {})
+            made |= _stored(connection, "metric_series", new)
         _series.keep(made)
         found |= made
     return found
+
+
+def _missing(wanted: Iterable[Place], found: dict[Place, int]) -> list[Place]:
+    """Sorted, so that two writers take the unique index in the same order and never wait for each other in a ring."""
+    return sorted((place for place in wanted if place not in found), key=_order)
 
 
 def _order(place: Place) -> tuple[bytes, bytes]:
@@ -102,38 +108,48 @@ def _insert_series(
     wanted: dict[Place, SeriesKey],
     quality: dict[Place, float],
 ) -> None:
-    keys = [wanted[place] for place in places]
+    # One document: psycopg takes its time over the elements of arrays, and a new host brings a hundred series.
+    rows = [
+        {
+            "asset_id": place.asset_id,
+            "fingerprint": place.fingerprint.hex(),
+            "agent_id": key.agent_id,
+            "name": key.metric_name,
+            "type": key.metric_type,
+            "unit": key.metric_unit,
+            "labels": dict(key.labels),
+            "method": key.collection_method,
+            "quality": quality.get(place, 1.0),
+        }
+        for place, key in ((place, wanted[place]) for place in places)
+    ]
     connection.execute(
         """INSERT INTO metric_series (asset_id, fingerprint, agent_id, metric_name, metric_type, metric_unit,
                                       metric_labels, collection_method, data_quality_score)
-           SELECT wanted.*
-           FROM unnest(%s::uuid[], %s::bytea[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::jsonb[],
-                       %s::text[], %s::float8[])
-                AS wanted (asset_id, f, agent, name, type, unit, labels, method, quality)
+           SELECT asset_id, decode(fingerprint, 'hex'), agent_id, name, type, unit, labels, method, quality
+           FROM jsonb_to_recordset(%s::jsonb)
+                AS wanted (asset_id uuid, fingerprint text, agent_id uuid, name text, type text, unit text,
+                           labels jsonb, method text, quality float8)
            WHERE EXISTS (SELECT FROM infrastructure_assets asset WHERE asset.id = wanted.asset_id)
            ON CONFLICT DO NOTHING""",
-        [
-            [place.asset_id for place in places],
-            [place.fingerprint for place in places],
-            [key.agent_id for key in keys],
-            [key.metric_name for key in keys],
-            [key.metric_type for key in keys],
-            [key.metric_unit for key in keys],
-            [Jsonb(dict(key.labels)) for key in keys],
-            [key.collection_method for key in keys],
-            [quality.get(place, 1.0) for place in places],
-        ],
+        [msgspec.json.encode(rows).decode()],
     )
 
 
 def _stored(connection: psycopg.Connection[Any], table: str, places: Sequence[Place]) -> dict[Place, int]:
     rows = connection.execute(
         f"""SELECT asset_id, fingerprint, stored.id
-            FROM unnest(%s::uuid[], %s::bytea[]) AS wanted (asset_id, fingerprint)
+            FROM (SELECT asset_id, decode(hex, 'hex') AS fingerprint
+                  FROM unnest(%s::uuid[], %s::text[]) AS named (asset_id, hex)) AS wanted
             JOIN {table} stored USING (asset_id, fingerprint)""",
-        [[place.asset_id for place in places], [place.fingerprint for place in places]],
+        [_array(place.asset_id.hex for place in places), _array(place.fingerprint.hex() for place in places)],
     )
     return {Place(asset_id, bytes(fingerprint)): row_id for asset_id, fingerprint, row_id in rows}
+
+
+def _array(elements: Iterable[str]) -> str:
+    """An array as PostgreSQL reads it, of elements that need no quotes."""
+    return "{" + ",".join(elements) + "}"
 
 
 def layout_ids(

@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.core.exceptions import ValidationError
 
 from alerts.models import EscalationPolicy, MaintenanceWindow, PerformanceBaseline
 from tests.answers import fields_of, is_problem, queries_of
@@ -270,3 +271,13 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(operator, body_for, u
     few = queries_of(operator, url)
     grow(2, 12)
     assert queries_of(operator, url) == few <= 5
+
+
+@pytest.mark.parametrize("written", ["nonsense", "9d0c0d0a-0000-4000-8000-000000000009", "in capitals"])
+def test_the_configuration_refuses_a_window_over_assets_that_are_none(asset, now, written):
+    ids = [str(asset().pk).upper() if written == "in capitals" else written]
+    window = MaintenanceWindow(window_name="work", start_time=now, end_time=now + timedelta(hours=1))
+    window.affected_assets = ids
+    with pytest.raises(ValidationError) as refused:
+        window.full_clean()
+    assert set(refused.value.message_dict) == {"affected_assets"}

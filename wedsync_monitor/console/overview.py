@@ -8,7 +8,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from alerts.api import alerts_shown
+from alerts.listing import alerts_shown
 from alerts.views import prepared
 from assets.models import InfrastructureAsset
 from wedsync_monitor import policy, readiness

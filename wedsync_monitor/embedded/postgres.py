@@ -19,7 +19,8 @@ from wedsync_monitor.embedded import location
 SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "100",
+    # Each thread of each web worker holds two, each of the Celery workers one.
+    "max_connections": "200",
     "shared_buffers": "256MB",
     "work_mem": "16MB",
     "maintenance_work_mem": "64MB",

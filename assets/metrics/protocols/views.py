@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 
 from assets.metrics import door
 from assets.metrics.ingestion import Outcome
-from assets.metrics.protocols import line_protocol, remote_write
+from assets.metrics.protocols import line_protocol, otlp, remote_write
 from assets.metrics.wire import Decoded, Refusal
 
 _REASONS_SHOWN = 5
@@ -82,3 +82,32 @@ def influx_ping(request: HttpRequest) -> HttpResponse:
 def influx_health(request: HttpRequest) -> HttpResponse:
     """The same, in the words of InfluxDB's health endpoint."""
     return JsonResponse({"name": "wedsync", "message": "ready for writes", "status": "pass", "checks": []})
+
+
+class _Otlp:
+    """Of errors, OTLP clients repeat 429, 502, 503 and 504 only; a partial success is a 200 that says so."""
+
+    def decode(self, request: HttpRequest, body: bytes, now_ms: int) -> Decoded:
+        if request.content_type not in ("application/x-protobuf", "application/json"):
+            raise door.UnknownMediaType("send application/x-protobuf or application/json")
+        return otlp.decode(body, self._is_json(request))
+
+    def answer(self, request: HttpRequest, outcome: Outcome) -> HttpResponse:
+        rejected = len({refusal.index for refusal in outcome.refusals})
+        reason = told(outcome, "data point") if rejected else ""
+        if rejected and not outcome.accepted:
+            return self.refuse(request, 400, reason)
+        return self._said(request, 200, otlp.answer(rejected, reason, self._is_json(request)))
+
+    def refuse(self, request: HttpRequest, code: int, detail: str) -> HttpResponse:
+        return self._said(request, code, otlp.status(detail, self._is_json(request)))
+
+    def _is_json(self, request: HttpRequest) -> bool:
+        return request.content_type == "application/json"
+
+    def _said(self, request: HttpRequest, code: int, body: bytes) -> HttpResponse:
+        kind = "application/json" if self._is_json(request) else "application/x-protobuf"
+        return HttpResponse(body, status=code, content_type=kind)
+
+
+otlp_metrics = door.view_of(_Otlp())
