@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
+from alerts import notification
 from alerts.models import (
     AlertEvent,
     AlertInstance,
@@ -18,6 +21,7 @@ from alerts.models import (
     PerformanceBaseline,
     RuleEvaluation,
 )
+from wedsync_monitor.policy import Verb
 from wedsync_monitor.web.admin_site import OwnedModelAdmin, PolicyInline, PolicyModelAdmin, ReadOnlyModelAdmin
 
 
@@ -78,6 +82,18 @@ class NotificationDeliveryAdmin(ReadOnlyModelAdmin):
     search_fields = ("channel_key", "event__alert__alert_title")
     list_select_related = ("event",)
     fields = ("event", "channel_key", "status", "attempts", "next_attempt_at", "last_error", "delivered_at")
+    actions = ("resend",)
+
+    def has_resend_permission(self, request: HttpRequest) -> bool:
+        return self._may(request, Verb.ACKNOWLEDGE)
+
+    @admin.action(description="Send the selected messages again", permissions=["resend"])
+    def resend(self, request: HttpRequest, rows: QuerySet[NotificationDelivery]) -> None:
+        for row in rows:
+            try:
+                notification.resend(row.pk, timezone.now())
+            except (notification.NotAgain, NotificationDelivery.DoesNotExist) as error:
+                self.message_user(request, f"{row}: {error}.", messages.WARNING)
 
 
 @admin.register(EscalationPolicy)

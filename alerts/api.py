@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from alerts import analytics, listing, notification, transitions
+from alerts import analytics, evaluation, listing, notification, transitions
 from alerts.models import (
     AlertEvent,
     AlertInstance,
@@ -30,6 +30,7 @@ from alerts.models import (
     ResolutionType,
     RuleEvaluation,
 )
+from alerts.selection import active_assets
 from alerts.transitions import Refused
 from wedsync_monitor import policy
 from wedsync_monitor.policy import Verb
@@ -69,6 +70,7 @@ class RuleSerializer(StrictSerializer):
     )
     recent_triggers = serializers.SerializerMethodField()
     last_triggered = serializers.SerializerMethodField()
+    notice = serializers.SerializerMethodField(help_text="Why the rule cannot alert as it is; null where it can.")
     evaluation = EvaluationSerializer(read_only=True, default=None, allow_null=True)
 
     class Meta:
@@ -77,13 +79,24 @@ class RuleSerializer(StrictSerializer):
             "id", "rule_name", "rule_description", "asset_filter", "metric_conditions", "severity", "alert_type",
             "evaluation_window", "evaluation_frequency", "threshold_config", "anomaly_config", "suppression_config",
             "escalation_policy_id", "escalation_policy_name", "notification_channels", "auto_resolve_timeout",
-            "runbook_url", "business_impact", "is_enabled", "recent_triggers", "last_triggered", "evaluation",
-            "created_at", "updated_at",
+            "runbook_url", "business_impact", "is_enabled", "recent_triggers", "last_triggered", "notice",
+            "evaluation", "created_at", "updated_at",
         ]  # fmt: skip
         read_only_fields = ["created_at", "updated_at"]
 
     def get_recent_triggers(self, rule: AlertRule) -> int:
         return getattr(rule, "recent_triggers", 0)
+
+    def get_notice(self, rule: AlertRule) -> str | None:
+        if why := evaluation.not_evaluated(rule):
+            return why
+        if not rule.asset_filter:
+            return None
+        # One query for all rules of a page: they share the context.
+        shared: Any = self.context
+        if "assets" not in shared:
+            shared["assets"] = active_assets()
+        return None if shared["assets"].select(rule.asset_filter).any() else "matches no asset now"
 
     def get_last_triggered(self, rule: AlertRule) -> Any:
         last: datetime | None = getattr(rule, "last_triggered", None)
@@ -304,3 +317,22 @@ class Resolve(_Deed):
     def do(self, request: Request, pk: UUID, said: dict[str, Any]) -> None:
         kind, notes = said.pop("resolution_type"), said.pop("resolution_notes")
         transitions.resolve(pk, request.user, kind, notes, timezone.now(), **said)  # type: ignore[arg-type]
+
+
+class Resend(APIView):
+    """Send a message that was given up once more; it is put back into the outbox."""
+
+    policy_resource = "alerts"
+    policy_verbs = {"POST": Verb.ACKNOWLEDGE}
+
+    @extend_schema(request=None, responses={200: DeliverySerializer})
+    def post(self, request: Request, pk: UUID) -> Response:
+        alerts = policy.permitted(request.user, Verb.ACKNOWLEDGE, "alerts", AlertInstance.objects.all())
+        get_object_or_404(NotificationDelivery.objects.filter(event__alert__in=alerts), pk=pk)
+        try:
+            delivery = notification.resend(pk, timezone.now())
+        except notification.NotAgain as error:
+            raise Conflict(f"{str(error).capitalize()}.") from error
+        except NotificationDelivery.DoesNotExist as error:
+            raise Http404 from error
+        return Response(DeliverySerializer(delivery).data)

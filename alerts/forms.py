@@ -10,7 +10,7 @@ from alerts import conditions
 from alerts.models import AlertRule
 from assets.forms import Sections, style
 from assets.models import AssetType, Environment
-from wedsync_monitor import schema, secrets
+from wedsync_monitor import outgoing, schema, secrets
 from wedsync_monitor.structured import problem_with
 
 
@@ -141,6 +141,8 @@ class RuleForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
         url: str = self.cleaned_data["webhook_url"]
         if url and problem_with(conditions.WebhookConfig, {"url": url}):
             raise forms.ValidationError("Write an address that begins with http:// or https://.")
+        if problem := outgoing.refusal_of_url(url):
+            raise forms.ValidationError(f"{problem}.")
         stored = self._channel("webhook")
         if url and stored.get("headers") and url != stored["url"]:
             raise forms.ValidationError("This webhook has secret headers: change its address in the configuration.")

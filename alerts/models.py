@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import models, transaction
 from django.db.models import F, Q
@@ -11,7 +12,7 @@ from django.utils import timezone
 from alerts import conditions
 from assets.models import InfrastructureAsset
 from assets.references import check_assets
-from wedsync_monitor import schema
+from wedsync_monitor import outgoing, schema
 from wedsync_monitor.structured import StructuredField
 from wedsync_monitor.structures import AnyObject
 
@@ -66,6 +67,14 @@ class InUse(Exception):
     """The rule cannot be deleted yet."""
 
     advice = "it has live alerts or undelivered messages. Switch it off first; its alerts end then."
+
+
+def _unreachable(channels: Any) -> str | None:
+    """Which address of `channels` messages would never be sent to, and why; None where none is known to be so."""
+    configs = [one.get("config") for one in channels if isinstance(one, dict)] if isinstance(channels, list) else []
+    urls = [config.get("url") or config.get("webhook_url") for config in configs if isinstance(config, dict)]
+    problems = (outgoing.refusal_of_url(url) for url in urls if isinstance(url, str))
+    return next((problem for problem in problems if problem), None)
 
 
 class AlertRule(models.Model):
@@ -126,6 +135,12 @@ class AlertRule(models.Model):
                 raise InUse(f"{self.rule_name}: {InUse.advice}")
             return super().delete(*args, **kwargs)
 
+    def clean(self) -> None:
+        """A rule that is on must be able to tell somebody; one that is off may wait for its network to be allowed."""
+        super().clean()
+        if self.is_enabled and (problem := _unreachable(self.notification_channels)):
+            raise ValidationError({"notification_channels": problem})
+
     def is_in_use(self) -> bool:
         """Whether it has live alerts, or messages that are still to be delivered."""
         undelivered = NotificationDelivery.objects.filter(event__alert__alert_rule=self, status=DeliveryStatus.QUEUED)
@@ -147,7 +162,7 @@ class RuleEvaluation(models.Model):
         indexes = [models.Index(fields=["next_evaluation_at"], name="idx_rule_evaluations_due")]
 
     def __str__(self) -> str:
-        return f"evaluation of {self.rule_id}"
+        return self.rule.rule_name
 
 
 class AlertStatus(models.TextChoices):

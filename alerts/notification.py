@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 from django.conf import settings
@@ -24,7 +24,15 @@ from django.db.models import Exists, OuterRef
 
 from alerts import conditions
 from alerts.channels import CHANNELS, Message, NotDelivered
-from alerts.models import AlertEvent, AlertInstance, AlertRule, DeliveryStatus, EventKind, NotificationDelivery
+from alerts.models import (
+    AlertEvent,
+    AlertInstance,
+    AlertRule,
+    AlertStatus,
+    DeliveryStatus,
+    EventKind,
+    NotificationDelivery,
+)
 from wedsync_monitor import secrets
 from wedsync_monitor.models import User
 
@@ -61,7 +69,7 @@ def _told(alert: AlertInstance, event: AlertEvent) -> list[tuple[str, dict[str, 
     if event.kind in FOR_PEOPLE:
         return channels
     systems = [item for item in channels if event.kind in FOR_SYSTEMS.get(item[1]["type"], ())]
-    told = {key for key, _ in _told_before(alert)} if systems else set()
+    told = _heard_of(alert) if systems else set()
     return [(key, channel) for key, channel in systems if key in told]
 
 
@@ -82,6 +90,12 @@ def shown_channel(channel: dict[str, Any]) -> str:
 def _told_before(alert: AlertInstance) -> list[tuple[str, dict[str, Any]]]:
     rows = NotificationDelivery.objects.filter(event__alert=alert, event__kind__in=FOR_PEOPLE)
     return list(dict(rows.order_by("created_at").values_list("channel_key", "channel")).items())
+
+
+def _heard_of(alert: AlertInstance) -> set[str]:
+    """The channels whose receivers know of the alert, or will before they are told anything else."""
+    rows = NotificationDelivery.objects.filter(event__alert=alert, event__kind__in=FOR_PEOPLE)
+    return set(rows.exclude(status=DeliveryStatus.FAILED).values_list("channel_key", flat=True))
 
 
 def why_untold(alert: AlertInstance, kind: str, now: datetime) -> str:
@@ -155,6 +169,25 @@ def _postpone(delivery: NotificationDelivery, failure: NotDelivered, now: dateti
 def _mark(delivery: NotificationDelivery, changes: dict[str, Any]) -> None:
     rows = NotificationDelivery.objects.filter(pk=delivery.pk, status=DeliveryStatus.QUEUED)
     rows.update(attempts=delivery.attempts, **changes)
+
+
+class NotAgain(Exception):
+    """The message is not to be sent again; the text says why."""
+
+
+def resend(pk: UUID, now: datetime) -> NotificationDelivery:
+    """Put a message that was given up back into the outbox. Raises NotAgain, NotificationDelivery.DoesNotExist."""
+    with transaction.atomic():
+        rows = NotificationDelivery.objects.select_for_update(of=("self",)).select_related("event__alert")
+        delivery = rows.get(pk=pk)
+        if delivery.status != DeliveryStatus.FAILED:
+            raise NotAgain(f"this message is {delivery.status}; only one that was given up can be sent again")
+        event = delivery.event
+        if event.kind != EventKind.RESOLVED and event.alert.status == AlertStatus.RESOLVED:
+            raise NotAgain("the alert is over; a message of its beginning would mislead")
+        delivery.status, delivery.next_attempt_at = DeliveryStatus.QUEUED, now
+        delivery.save(update_fields=["status", "next_attempt_at"])
+    return delivery
 
 
 def send_delivery(delivery: NotificationDelivery) -> None:

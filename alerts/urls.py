@@ -21,6 +21,7 @@ urlpatterns = [
     path("alerts/instances/<uuid:pk>", api.Alert.as_view(), name="alert"),
     path("alerts/instances/<uuid:pk>/acknowledge", api.Acknowledge.as_view(), name="acknowledge"),
     path("alerts/instances/<uuid:pk>/resolve", api.Resolve.as_view(), name="resolve"),
+    path("alerts/deliveries/<uuid:pk>/resend", api.Resend.as_view(), name="resend-delivery"),
     path("alerts/escalation-policies", EscalationPolicies.as_view(), name="escalation-policies"),
     path("alerts/escalation-policies/<uuid:pk>", EscalationPolicyView.as_view(), name="escalation-policy"),
     path("alerts/baselines", Baselines.as_view(), name="baselines"),

@@ -79,7 +79,7 @@ def _filtered(request: HttpRequest, environment: str) -> QuerySet[AlertInstance]
 def _with_delivery() -> QuerySet[AlertInstance]:
     """Alerts with whether a message of theirs was given up."""
     failed = NotificationDelivery.objects.filter(event__alert=OuterRef("pk"), status=DeliveryStatus.FAILED)
-    return alerts_shown().annotate(undelivered=Exists(failed))
+    return listing.alerts_shown().annotate(undelivered=Exists(failed))
 
 
 def _uuid(text: str) -> UUID | None:

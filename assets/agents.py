@@ -73,15 +73,22 @@ def note_heartbeat(agent: MonitoringAgent, beat: Heartbeat, now: datetime) -> No
     )
 
 
+def reporting_interval(asset: InfrastructureAsset) -> int | None:
+    """Seconds between reports that the asset asks of its agents; None where each has its own."""
+    asked: int | None = asset.monitoring_config.get("collection_interval")
+    return asked
+
+
 def configuration_of(agent: MonitoringAgent) -> dict[str, Any]:
     """What the agent is to do, its secrets opened for it, and the version by which it sees a change."""
+    interval = reporting_interval(agent.asset) or agent.collection_interval
     config = {
-        "collection_interval": agent.collection_interval,
+        "collection_interval": interval,
         "compression_enabled": agent.compression_enabled,
         "agent_config": secrets.reveal(agent.agent_config),
     }
     # Over the sealed form: opening it must not be needed to see that nothing changed.
-    raw = msgspec.json.encode([agent.collection_interval, agent.compression_enabled, agent.agent_config])
+    raw = msgspec.json.encode([interval, agent.compression_enabled, agent.agent_config])
     return {"config_version": hashlib.blake2b(raw, digest_size=8).hexdigest(), **config}
 
 

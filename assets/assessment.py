@@ -12,6 +12,7 @@ import numpy as np
 from django.db.models import Max, Min, Q
 
 from assets import health
+from assets.agents import reporting_interval
 from assets.health import Assessment, Facts
 from assets.metrics import ingestion, query
 from assets.metrics.identity import SeriesKey
@@ -20,8 +21,8 @@ from assets.metrics.samples import thin
 from assets.metrics.wire import Sample
 from assets.models import AssetHealth, InfrastructureAsset, MonitoringAgent
 
-# How far back the newest value of a metric may be to count as current.
-CURRENT = timedelta(minutes=10)
+# A metric is judged by its mean lately or, where nothing came in that time, by its newest value that is current.
+LATELY, CURRENT = timedelta(minutes=5), timedelta(minutes=10)
 # How far back a first look searches for the last report of an asset that is silent.
 SILENCE = timedelta(days=7)
 SCORE_SERIES = "asset_health_score"
@@ -34,9 +35,10 @@ def facts_of(assets: Sequence[InfrastructureAsset], now: datetime) -> dict[UUID,
     """What is known of each of `assets`; the worst of several series (mounts) counts. Five queries."""
     ids = tuple(asset.pk for asset in assets)
     samples = query.read(SeriesSelector(_METRICS, ids), now - CURRENT, now)
-    newest = samples.aggregate("last", int((now - CURRENT).timestamp() * 1000), int(now.timestamp() * 1000))
+    lately, current, until = (int(moment.timestamp() * 1000) for moment in (now - LATELY, now - CURRENT, now))
+    means, newest = samples.aggregate("avg", lately, until), samples.aggregate("last", current, until)
     values: dict[UUID, dict[str, float]] = defaultdict(dict)
-    for series, value in zip(samples.series, newest.tolist(), strict=True):
+    for series, value in zip(samples.series, np.where(np.isnan(means), newest, means).tolist(), strict=True):
         if not np.isnan(value):
             known = values[series.asset_id]
             known[series.metric_name] = max(value, known.get(series.metric_name, value))
@@ -46,9 +48,7 @@ def facts_of(assets: Sequence[InfrastructureAsset], now: datetime) -> dict[UUID,
         asset.pk: Facts(
             values[asset.pk],
             reports.get(asset.pk),
-            float(
-                asset.monitoring_config.get("collection_interval") or intervals.get(asset.pk, DEFAULT_INTERVAL_SECONDS)
-            ),
+            float(reporting_interval(asset) or intervals.get(asset.pk) or DEFAULT_INTERVAL_SECONDS),
             severities[asset.pk],
         )
         for asset in assets

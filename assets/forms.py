@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.db.models import Min
 
-from assets.models import InfrastructureAsset
+from assets.models import InfrastructureAsset, MonitoringAgent
 from assets.structures import MAX_TAG_LENGTH
 from wedsync_monitor import schema
 
@@ -41,7 +42,13 @@ class AssetForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
     tag_list = forms.CharField(
         label="Tags", required=False, help_text='Words or "key:value", with commas between them.'
     )
-    collection_interval = forms.IntegerField(required=False, min_value=1, max_value=86400, help_text="Seconds.")
+    collection_interval = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=86400,
+        help_text="Seconds between reports: what its agents are told, and what its health expects. Empty: each agent's "
+        "own interval.",
+    )
     retention_days = forms.IntegerField(
         label="Retention", help_text="Days.", required=False, min_value=1, max_value=3650
     )
@@ -62,7 +69,14 @@ class AssetForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
         self.fields["tag_list"].initial = ", ".join(self.instance.tags or [])
         for name in ("collection_interval", "retention_days"):
             self.fields[name].initial = monitoring.get(name)
+        self.fields["collection_interval"].widget.attrs["placeholder"] = self._agents_interval()
         style(self)
+
+    def _agents_interval(self) -> int:
+        """What holds where the field is empty."""
+        agents = MonitoringAgent.objects.filter(asset_id=self.instance.pk, is_active=True)
+        least: int | None = agents.aggregate(least=Min("collection_interval"))["least"]
+        return least or int(MonitoringAgent._meta.get_field("collection_interval").default)
 
     def clean_tag_list(self) -> str:
         text: str = self.cleaned_data["tag_list"]

@@ -1,17 +1,21 @@
 """How healthy an asset is, from what is stored. Pure: facts in, assessment out.
 
+The value of a factor is the mean of its metric over the last five minutes, so that no single sample turns the verdict;
+where nothing was reported in them, the newest sample of the last ten. Of several series (mounts) the worst counts. How
+old the newest sample is, and how many alerts are open, is taken as it is now.
+
 Score of a factor, 0 to 100: 100 up to half of its warning threshold, then falling in straight lines to 75 at the
 warning, 40 at the critical threshold and 0 at twice the distance beyond it. The asset's score is the mean of the
-factors that have data, weighted by `weight`, and no better than that of its worst critical factor. A factor at or past
-its critical threshold makes the asset unhealthy, one at or past its warning degraded. Open alerts are a factor: the
-points of their severities (ALERT_POINTS) add up, so that one critical alert is critical and any other a warning.
-Without data nothing is known: status `unknown`, no score.
+factors that have data, weighted by `weight` (what is shown is a factor's share of the sum of weights), and no better
+than that of its worst critical factor. A factor at or past its critical threshold makes the asset unhealthy, one at or
+past its warning degraded. Open alerts are a factor: the points of their severities (ALERT_POINTS) add up, so that one
+critical alert is critical and any other a warning. Without data nothing is known: status `unknown`, no score.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -60,7 +64,7 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of an asset: the newest value of each factor's metric, when it last reported, open alerts."""
+    """What is known of an asset: the value of each factor's metric lately, when it last reported, open alerts."""
 
     values: Mapping[str, float]
     last_report: datetime | None
@@ -115,10 +119,16 @@ def assess(facts: Facts, now: datetime) -> Assessment:
         _judge(factor, facts.values[factor.metric_name]) for factor in FACTORS if factor.metric_name in facts.values
     ]
     judged += [_freshness(facts, now), _alerts(facts)]
-    weight = sum(one.impact_weight for one in judged)
-    mean = sum(one.score * one.impact_weight for one in judged) / weight
+    judged = _shares(judged)
+    mean = sum(one.score * one.impact_weight for one in judged)
     score = min([mean, *(one.score for one in judged if one.status == "critical")])
     return Assessment(_status(judged), round(score, 1), tuple(judged), _advice(judged))
+
+
+def _shares(judged: Sequence[JudgedFactor]) -> list[JudgedFactor]:
+    """The same with their weights as shares of one."""
+    whole = sum(one.impact_weight for one in judged)
+    return [replace(one, impact_weight=one.impact_weight / whole) for one in judged]
 
 
 def _judge(factor: Factor, value: float) -> JudgedFactor:
@@ -167,7 +177,7 @@ def _advice(judged: Sequence[JudgedFactor]) -> tuple[Recommendation, ...]:
             continue
         factor = next((known for known in FACTORS if known.name == one.factor), None)
         category, text = (factor.category, factor.advice) if factor else _ADVICE[one.factor]
-        impact = f"up to {100 - one.score:.0f} points of this factor, weight {one.impact_weight:g}"
+        impact = f"up to {100 - one.score:.0f} points of this factor, {one.impact_weight:.0%} of the score"
         priority = "high" if one.status == "critical" else "medium"
         advice.append(Recommendation(priority, category, text, impact))
     return tuple(sorted(advice, key=lambda one: one.priority != "high"))

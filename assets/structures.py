@@ -17,6 +17,7 @@ Configuration = dict[str, Any]
 class MonitoringConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """How an asset is monitored; what is left out takes the installation's defaults."""
 
+    # Seconds between reports: what the asset's agents are told, and what its health expects.
     collection_interval: Seconds | None = None
     retention_days: Days | None = None
     custom_metrics: list[str] = []

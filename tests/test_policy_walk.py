@@ -25,7 +25,7 @@ from wedsync_monitor.web.permissions import verb_of
 # Open to everybody, or (home) only a redirection: each has its reason.
 OPEN = {
     "home", "monitoring", "start",  # send on to the first tab that the person may open
-    "login", "logout",
+    "login", "logout", "favicon",
     "healthz", "readyz", "own-metrics",  # asked by programs that hold no key; say nothing of what is monitored
     "influx-ping", "influx-ping-v2", "influx-health",  # asked by Influx clients before they show their key
     "schema", "docs",  # the same for everybody

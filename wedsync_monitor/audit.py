@@ -1,4 +1,4 @@
-"""The audit trail: every change of a configuration row, whoever made it and by whichever way in.
+"""The audit trail: every change of a configuration row, whoever made it and by whichever way in; and who signs in.
 
 Models are named once with `track`; who acts is a context variable that the ways in set.
 """
@@ -16,6 +16,7 @@ from typing import Any
 from django.db import models
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from wedsync_monitor import secrets
 from wedsync_monitor.models import AuditAction, AuditEntry, User
@@ -148,3 +149,31 @@ def _roles_changed(sender: Any, instance: Any, action: str, pk_set: set[Any] | N
     after = set() if action == "pre_clear" else now
     if before != after:
         _write(AuditAction.CHANGE, instance, {"roles": [sorted(before), sorted(after)]})
+
+
+# Whoever guesses passwords must not fill the table: past this number in a minute a refusal leaves no entry.
+MAX_REFUSED_A_MINUTE = 60
+_LONGEST_NAME = 150
+
+
+def note_session(action: AuditAction, person: User) -> None:
+    """`person` has signed in or out."""
+    with acting(person):
+        _write(action, person, {})
+
+
+def note_refused_sign_in(name: str) -> None:
+    """Somebody who gave `name` was not let in. The name is all that is kept of what they sent."""
+    lately = timezone.now() - datetime.timedelta(minutes=1)
+    refused = AuditEntry.objects.filter(action=AuditAction.SIGN_IN_REFUSED, at__gt=lately)
+    if refused.count() >= MAX_REFUSED_A_MINUTE:
+        return
+    shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name[:_LONGEST_NAME])
+    AuditEntry.objects.create(
+        actor_name="anonymous",
+        action=AuditAction.SIGN_IN_REFUSED,
+        table_name=User._meta.db_table,
+        object_id="",
+        object_name=shown,
+        changes={},
+    )

@@ -49,10 +49,13 @@ class AuditAction(models.TextChoices):
     CREATE = "create"
     CHANGE = "change"
     DELETE = "delete"
+    SIGN_IN = "sign_in"
+    SIGN_OUT = "sign_out"
+    SIGN_IN_REFUSED = "sign_in_refused"
 
 
 class AuditEntry(models.Model):
-    """One change of configuration: who, when, from what to what. Written once, never changed; secrets are masked."""
+    """A change of configuration, from what to what, or a sign-in. Written once, never changed; secrets are masked."""
 
     id = models.BigAutoField(primary_key=True)
     at = schema.created_at()

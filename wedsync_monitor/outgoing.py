@@ -65,8 +65,18 @@ def refusal(address: Address, allowed: Iterable[Network]) -> str | None:
     if any(address in network for network in allowed):
         return None
     if not address.is_global or address.is_multicast:
-        return f"{address} is not a public address; an operator can allow its network in WEDSYNC_ALLOWED_NETWORKS"
+        return f"{address} is in a private network; an operator can allow it with WEDSYNC_ALLOWED_NETWORKS"
     return None
+
+
+def refusal_of_url(url: str) -> str | None:
+    """Why the IP address that stands in `url` may not be reached. None where a name stands there: what that is the
+    address of is judged whenever it is sent to."""
+    try:
+        address = ipaddress.ip_address(urlsplit(url).hostname or "")
+    except ValueError:
+        return None
+    return refusal(address, allowed_networks())
 
 
 def _unwrapped(address: Address) -> Address:

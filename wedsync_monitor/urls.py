@@ -1,8 +1,9 @@
 """Every URL of the product."""
 
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView
+from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from wedsync_monitor import readiness
@@ -11,7 +12,9 @@ from wedsync_monitor.api.dashboards import Dashboard, Dashboards
 from wedsync_monitor.api.search import Search
 from wedsync_monitor.api.tokens import Token, Tokens
 from wedsync_monitor.console import urls as console
+from wedsync_monitor.web import session
 
+handler404 = "wedsync_monitor.web.errors.not_found"
 docs = SpectacularSwaggerSplitView.as_view(
     url_name="schema", url_self="/api/docs", authentication_classes=[], permission_classes=[]
 )
@@ -21,8 +24,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", readiness.healthz, name="healthz"),
     path("readyz", readiness.readyz, name="readyz"),
     path("metrics", readiness.metrics, name="own-metrics"),
-    path("login", LoginView.as_view(template_name="login.html", redirect_authenticated_user=True), name="login"),
-    path("logout", LogoutView.as_view(), name="logout"),
+    path("favicon.ico", RedirectView.as_view(url=static("img/logo.svg")), name="favicon"),
+    path("login", session.SignIn.as_view(), name="login"),
+    path("logout", session.SignOut.as_view(), name="logout"),
     path("api/schema", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="schema"),
     path("api/docs", docs, name="docs"),
     path("", include("assets.metrics.protocols.urls")),

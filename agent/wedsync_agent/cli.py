@@ -14,7 +14,7 @@ from wedsync_agent.collectors import collect
 from wedsync_agent.configuration import Collection, Local
 from wedsync_agent.runner import Runner, say
 from wedsync_agent.spool import Busy
-from wedsync_agent.transport import client
+from wedsync_agent.transport import UNKNOWN_KEY, client
 
 
 def main() -> None:
@@ -24,8 +24,8 @@ def main() -> None:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="collect and send until stopped")
-    commands.add_parser("once", help="print what would be sent")
-    commands.add_parser("check", help="try the way to the server")
+    commands.add_parser("once", help="print what would be sent; asks no server and needs no key")
+    commands.add_parser("check", help="try the way to the server and the key; the exit code says whether both are good")
     enrol = commands.add_parser("enrol", help="exchange an enrolment token for a key")
     enrol.add_argument("--server")
     enrol.add_argument("--token", default=os.environ.get("WEDSYNC_ENROLMENT_TOKEN"))
@@ -65,6 +65,8 @@ def _check(chosen: argparse.Namespace) -> None:
         answer = client(local).get("/api/monitoring/agents/configuration", headers=headers)
     except httpx.HTTPError as error:
         raise SystemExit(f"{local.server} does not answer: {error}") from error
+    if answer.status_code == 401:
+        raise SystemExit(f"{local.server}: {UNKNOWN_KEY}")
     if not answer.is_success:
         raise SystemExit(f"{local.server} answered {answer.status_code}: {answer.text[:300]}")
     print(f"{local.server} knows this agent")

@@ -126,7 +126,7 @@ class Runner:
             return []
 
     def _send(self) -> None:
-        chance, said_at = random.Random(), 0.0
+        chance, said_at = random.Random(), float("-inf")
         while not self.stopping.is_set():
             pause = self.sender.step(chance)
             if pause > 0.5 and self.sender.totals.last_error and time.monotonic() - said_at > 60:

@@ -25,6 +25,12 @@ FINAL = frozenset({400, 413, 415, 422})
 PROBLEM = "application/problem+json"
 
 
+UNKNOWN_KEY = (
+    "the server does not know this key (401): it is mistyped, revoked or has run out. Get another by "
+    "`manage.py enroll_agent` on the server, or by an enrolment token and `wedsync-agent enrol`"
+)
+
+
 class NoKey(Exception):
     """There is no key yet."""
 
@@ -99,7 +105,8 @@ class Sender:
             self._request_bytes = max(sum(map(len, records)) // 2, 1)
             return 0.0
         if not final:
-            return self._back_off(f"the server answered {code}", answer.headers.get("retry-after"), chance)
+            told = UNKNOWN_KEY if code == 401 else f"the server answered {code}"
+            return self._back_off(told, answer.headers.get("retry-after"), chance)
         # One record that the server will never take must not hold up the rest.
         self._set_aside(records[0], answer)
         self.spool.acknowledge(place)

@@ -42,9 +42,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> outgoing.Answer:
     """POST and judge the answer: 2xx arrived; 408, 429 and 5xx are worth another try; others are not."""
     try:
         answer = outgoing.request("POST", url, body=body, headers=headers)
-    except outgoing.Forbidden as error:
-        raise NotDelivered(str(error), permanent=True) from error
-    except outgoing.Unreachable as error:
+    except (outgoing.Forbidden, outgoing.Unreachable) as error:
+        # What is forbidden may be allowed, and resolve to something else, a minute later.
         raise NotDelivered(str(error)) from error
     if 200 <= answer.status < 300:
         return answer

@@ -29,7 +29,8 @@ class _Own:
         rejected = [asdict(refusal) for refusal in outcome.refusals[:_MAX_REFUSALS_SHOWN]]
         if not outcome.accepted and rejected:
             errors = [{**one, "detail": one["reason"]} for one in rejected]
-            return problem_json(400, f"No sample was taken: {rejected[0]['field']}: {rejected[0]['reason']}", errors)
+            first = ": ".join(part for part in (rejected[0]["field"], rejected[0]["reason"]) if part)
+            return problem_json(400, f"No sample was taken: {first}", errors)
         said = {"success": True, "accepted": outcome.accepted, "rejected": rejected}
         return HttpResponse(msgspec.json.encode(said), content_type="application/json")
 

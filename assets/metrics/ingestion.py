@@ -103,9 +103,9 @@ def _lay_out_samples(
     if not timely:
         return []
     # Most samples of a request share few series: whatever depends on the series alone is done once for each.
-    numbers: dict[tuple[str | None, bytes], int] = {}
-    origin = [numbers.setdefault((one.asset, one.key.fingerprint), len(numbers)) for one in timely]
-    named = {sample.asset for sample in timely if sample.asset is not None}
+    numbers: dict[tuple[str | None, str | None, bytes], int] = {}
+    origin = [numbers.setdefault((one.asset, one.also, one.key.fingerprint), len(numbers)) for one in timely]
+    named = {name for asset, also, _ in numbers for name in (asset, also) if name is not None}
     assets = find_assets(named) if named else {}
     distinct = dict(zip(origin, timely, strict=True))
     found = [_series_of(distinct[number], sender, assets) for number in range(len(numbers))]
@@ -120,6 +120,8 @@ def _series_of(sample: Sample, sender: Sender, assets: dict[str, UUID]) -> _Seri
     asset_id = _owner_of(sample.asset, sender, assets)
     if isinstance(asset_id, str):
         return asset_id
+    if sample.also is not None and assets.get(sample.also) != asset_id:
+        return "asset_id and asset_name do not name the same asset; send one of them"
     key = _with_agent(sample.key, sender)
     return Place(asset_id, key.fingerprint), key, sample.quality
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import zlib
 from collections.abc import Callable, Sized
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from assets.metrics.identity import SeriesKey
+from assets.metrics.identity import COLLECTION_METHODS, METRIC_TYPES, SeriesKey
 from assets.metrics.labelled import Labelled
 
 MAX_SAMPLES_PER_REQUEST = 1_000_000
@@ -59,6 +60,29 @@ class JsonSample(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     data_quality_score: float = 1.0
 
 
+# What each field of a sample takes, in words.
+FIELDS = {
+    "metric_name": "a text of 1 to 200 printable characters",
+    "metric_value": "a finite number",
+    "asset_id": "an asset's id or name as text",
+    "asset_name": "an asset's name as text",
+    "metric_type": f"one of: {', '.join(METRIC_TYPES)}",
+    "metric_unit": "a text of at most 50 characters",
+    "metric_labels": "an object whose values are texts",
+    "collection_timestamp": "ISO 8601 with a time zone, or Unix seconds",
+    "collection_method": f"one of: {', '.join(COLLECTION_METHODS)}",
+    "data_quality_score": "a number from 0 to 1",
+}
+# What senders write who know the field by another name.
+_MEANT = {
+    **dict.fromkeys(("timestamp", "time", "ts"), "collection_timestamp"),
+    **dict.fromkeys(("labels", "tags"), "metric_labels"),
+    **dict.fromkeys(("asset", "host", "hostname"), "asset_name"),
+    **{name: f"metric_{name}" for name in ("name", "value", "type", "unit")},
+}
+_NAMED = re.compile(r"Object (?P<fault>missing required|contains unknown) field `(?P<field>.*)`", re.DOTALL)
+
+
 class _Many(msgspec.Struct, forbid_unknown_fields=True):
     metrics: list[JsonSample]
 
@@ -79,7 +103,7 @@ class Columns:
 
 
 class Sample(msgspec.Struct, frozen=True, gc=False):
-    """One sample; `asset` is an id or name, None for the sender's own."""
+    """One sample; `asset` is an id or name, None for the sender's own. `also` is another name that was sent for it."""
 
     asset: str | None
     key: SeriesKey
@@ -87,6 +111,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     value: float
     quality: float = 1.0
     index: int = 0
+    also: str | None = None
 
 
 @dataclass
@@ -161,7 +186,7 @@ def decode_json(body: bytes, now_ms: int) -> Decoded:
         given = _many.decode(body).metrics if b'"metrics"' in body else [_one.decode(body)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _decode_one_by_one(body, now_ms)
-    _refuse_too_many(given)
+    _check_number(given)
     decoded = Decoded()
     for index, sample in enumerate(given):
         _add(decoded, sample, index, now_ms)
@@ -205,25 +230,41 @@ def _converted(item: Any) -> JsonSample:
     return msgspec.convert(item, JsonSample)
 
 
-def _refuse_too_many(samples: Sized) -> None:
+def _check_number(samples: Sized) -> None:
+    if not len(samples):
+        raise Malformed("send at least one sample")
     if len(samples) > MAX_SAMPLES_PER_REQUEST:
         raise TooLarge(f"send at most {MAX_SAMPLES_PER_REQUEST} samples in one request")
 
 
 def _collect(readers: list[Callable[[], JsonSample]], now_ms: int) -> Decoded:
-    _refuse_too_many(readers)
+    _check_number(readers)
     decoded = Decoded()
     for index, read in enumerate(readers):
         try:
             _add(decoded, read(), index, now_ms)
         except msgspec.ValidationError as error:
-            reason, _, path = str(error).partition(" - at `$.")
-            decoded.refusals.append(Refusal(index, path.rstrip("`"), reason))
+            decoded.refusals.append(Refusal(index, *_advice(str(error))))
         except UnicodeError:
-            decoded.refusals.append(Refusal(index, "", "send text that is valid Unicode, as UTF-8"))
+            decoded.refusals.append(Refusal(index, "metrics", "send text that is valid Unicode, as UTF-8"))
         except RecursionError:
-            decoded.refusals.append(Refusal(index, "", "this is nested too deeply"))
+            decoded.refusals.append(Refusal(index, "metrics", "this is nested too deeply"))
     return decoded
+
+
+def _advice(complaint: str) -> tuple[str, str]:
+    """The field at fault and what to send instead, from what msgspec says of a sample."""
+    reason, _, path = complaint.partition(" - at `$")
+    if named := _NAMED.fullmatch(reason):
+        field, known = named["field"][:50], ", ".join(FIELDS)
+        if named["fault"] == "missing required":
+            return field, f"this is missing; send {FIELDS[field]}"
+        meant = f"send {_MEANT[field]} instead; " if field in _MEANT else ""
+        return field, f"not known here; {meant}the fields of a sample are: {known}"
+    field = path.strip("`.").partition("[")[0]
+    if field not in FIELDS:
+        return "metrics", f"send a sample as an object with the fields: {', '.join(FIELDS)}"
+    return field, f"send {FIELDS[field]}"
 
 
 def _add(decoded: Decoded, given: JsonSample, index: int, now_ms: int) -> None:
@@ -266,8 +307,10 @@ def _as_sample(given: JsonSample, index: int, now_ms: int) -> Sample | Refusal:
     timestamp_ms = _milliseconds(given.collection_timestamp, now_ms)
     if timestamp_ms is None:
         return Refusal(index, "collection_timestamp", "send ISO 8601 with a time zone, or Unix seconds")
-    asset = given.asset_id or given.asset_name
-    return Sample(asset, key, timestamp_ms, given.metric_value, given.data_quality_score, index)
+    asset, also = given.asset_id or given.asset_name, None
+    if given.asset_id and given.asset_name and given.asset_id != given.asset_name:
+        also = given.asset_name
+    return Sample(asset, key, timestamp_ms, given.metric_value, given.data_quality_score, index, also)
 
 
 def _milliseconds(moment: datetime | float | None, now_ms: int) -> int | None:

@@ -375,3 +375,30 @@ def test_the_configuration_protects_a_rule_in_use_too(signed_in, rule, alert):
     many = {"action": "delete_selected", "_selected_action": [str(one.pk)], "post": "yes"}
     assert b"Switch it off first" in browser.post("/admin/alerts/alertrule/", many).content
     assert type(one).objects.filter(pk=one.pk).exists()
+
+
+@pytest.mark.parametrize("kind", ["absence", "anomaly", "composite"])
+def test_a_rule_of_a_type_that_is_not_evaluated_says_so_at_once(sre, kind):
+    answer = sre.post(URL, HIGH_CPU | {"alert_type": kind, "asset_filter": {}}, format="json")
+    assert answer.status_code == 201
+    assert "not evaluated" in answer.json()["notice"]
+
+
+def test_a_rule_about_assets_that_do_not_exist_says_so(sre, asset):
+    made = sre.post(URL, HIGH_CPU | {"asset_filter": {"asset_names": ["web-01"]}}, format="json").json()
+    assert made["notice"] == "matches no asset now"
+    asset("web-01")
+    assert [one["notice"] for one in sre.get(URL).json()["rules"]] == [None]
+
+
+def test_a_channel_into_a_private_network_is_refused_when_it_is_saved(sre, settings):
+    private = HIGH_CPU | {"notification_channels": [webhook("http://10.1.2.3:8080/hook")]}
+    answer = sre.post(URL, private, format="json")
+    assert fields_of(answer) == {"notification_channels"}
+    assert "10.1.2.3 is in a private network" in answer.json()["detail"]
+    assert "WEDSYNC_ALLOWED_NETWORKS" in answer.json()["detail"]
+    settings.OUTGOING_ALLOWED_NETWORKS = ["10.0.0.0/8"]
+    made = sre.post(URL, private, format="json")
+    assert made.status_code == 201
+    settings.OUTGOING_ALLOWED_NETWORKS = []
+    assert sre.patch(f"{URL}/{made.json()['id']}", {"is_enabled": False}, format="json").status_code == 200

@@ -303,3 +303,28 @@ def test_the_number_of_queries_does_not_grow_with_the_alerts(sre, rule, alert, a
     grow(2, 20)
     assert [queries_of(sre, url) for url in (URL, f"{URL}/{busy.pk}", ANALYTICS)] == few
     assert max(few) <= 8
+
+
+def test_a_failed_message_is_sent_again_by_those_who_may_acknowledge(api, alert, asset, now):
+    event = AlertEvent.objects.create(alert=alert(asset("web-01")), kind="opened", at=now)
+    channel = {"type": "email", "config": {"recipients": ["a@b.example"]}}
+    failed = NotificationDelivery.objects.create(
+        event=event, channel_key="email", channel=channel, next_attempt_at=now, status="failed"
+    )
+    url = f"/api/monitoring/alerts/deliveries/{failed.pk}/resend"
+    assert is_problem(api(Role.VIEWER).post(url), 403)
+    answer = api(Role.DEVELOPER).post(url)
+    assert (answer.status_code, answer.json()["status"]) == (200, "queued")
+    assert is_problem(api(Role.DEVELOPER).post(url), 409)
+
+
+def test_a_failed_message_is_sent_again_from_the_configuration(signed_in, alert, asset, now):
+    event = AlertEvent.objects.create(alert=alert(asset("web-01")), kind="opened", at=now)
+    channel = {"type": "email", "config": {"recipients": ["a@b.example"]}}
+    failed = NotificationDelivery.objects.create(
+        event=event, channel_key="email", channel=channel, next_attempt_at=now, status="failed"
+    )
+    chosen = {"action": "resend", "_selected_action": [str(failed.pk)]}
+    signed_in(Role.SRE).post("/admin/alerts/notificationdelivery/", chosen)
+    failed.refresh_from_db()
+    assert failed.status == "queued"

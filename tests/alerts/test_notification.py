@@ -212,9 +212,41 @@ def test_private_addresses_are_refused_unless_an_operator_allows_them(receiver, 
     opened(webhook(receiver.url))
     deliver(now)
     delivery = NotificationDelivery.objects.get()
-    assert delivery.status == "failed"
+    assert delivery.status == "queued"
     assert "WEDSYNC_ALLOWED_NETWORKS" in delivery.last_error
     assert not receiver.got
+    settings.OUTGOING_ALLOWED_NETWORKS = ["127.0.0.0/8"]
+    deliver(delivery.next_attempt_at)
+    assert len(receiver.got) == 1
+
+
+def test_whoever_never_heard_of_an_alert_is_not_told_that_its_data_is_back(receiver, opened, now):
+    alert = opened(webhook(receiver.url))
+    receiver.answers = [(404, {})]
+    deliver(now)
+    tell(alert, "data_missing", now)
+    tell(alert, "data_back", now)
+    assert [one.event.kind for one in NotificationDelivery.objects.all()] == ["opened"]
+
+
+def test_a_message_that_was_given_up_is_sent_again_when_somebody_asks_for_it(receiver, opened, now):
+    opened(webhook(receiver.url))
+    receiver.answers = [(404, {})]
+    deliver(now)
+    notification.resend(NotificationDelivery.objects.get().pk, now)
+    deliver(now)
+    assert NotificationDelivery.objects.get().status == "delivered"
+    with pytest.raises(notification.NotAgain, match="delivered"):
+        notification.resend(NotificationDelivery.objects.get().pk, now)
+
+
+def test_the_beginning_of_an_alert_that_is_over_is_not_told_again(receiver, opened, now):
+    opened(webhook(receiver.url))
+    receiver.answers = [(404, {})]
+    deliver(now)
+    AlertInstance.objects.update(status="resolved", resolved_at=now)
+    with pytest.raises(notification.NotAgain, match="over"):
+        notification.resend(NotificationDelivery.objects.get().pk, now)
 
 
 def test_email_goes_out_in_text_and_html(opened, now, mailoutbox):

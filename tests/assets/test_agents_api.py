@@ -219,6 +219,16 @@ def test_a_heartbeat_that_does_not_fit_is_refused(own, change, field):
     assert field_of(own.post(f"{URL}/heartbeat", BEAT | change, format="json")) == field
 
 
+def test_an_agent_is_told_the_interval_that_its_asset_asks_for(own, agent):
+    first = own.get(f"{URL}/configuration").json()
+    assert first["collection_interval"] == agent.collection_interval
+    agent.asset.monitoring_config = {"collection_interval": 7}
+    agent.asset.save()
+    told = own.get(f"{URL}/configuration").json()
+    assert told["collection_interval"] == 7
+    assert told["config_version"] != first["config_version"]
+
+
 def test_the_configuration_is_sent_again_only_when_it_changed(own, sre, agent):
     first = own.get(f"{URL}/configuration")
     assert first["ETag"] == f'"{first.json()["config_version"]}"'

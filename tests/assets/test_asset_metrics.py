@@ -166,6 +166,15 @@ def test_a_chart_has_series_and_the_thresholds_of_what_is_drawn(viewer, asset, r
     assert begin <= newest <= end
 
 
+def test_a_single_sample_does_not_turn_the_health_of_an_asset(viewer, asset, recent):
+    web = asset("web-01")
+    report(web, recent, "cpu_usage_percent", 20, 20, 20, 99)
+    report(web, recent - timedelta(minutes=6), "memory_usage_percent", 10, 30)
+    factors = {one["factor"]: one for one in viewer.get(f"{URL}/{web.pk}/health").json()["health_factors"]}
+    assert (factors["cpu"]["status"], factors["cpu"]["value"]) == ("healthy", 39.75)
+    assert factors["memory"]["value"] == 30
+
+
 def test_health_has_the_specifications_shape(viewer, asset, recent):
     web = asset("web-01")
     report(web, recent, "cpu_usage_percent", 97)

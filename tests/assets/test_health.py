@@ -61,6 +61,11 @@ def test_the_score_is_the_weighted_mean_of_what_is_known():
     assert judged({"cpu_usage_percent": 60.0}).score == pytest.approx(expected, abs=0.05)
 
 
+@pytest.mark.parametrize("values", [{}, FINE, {"cpu_usage_percent": 60.0}])
+def test_the_weights_that_are_shown_are_shares_of_one(values):
+    assert sum(one.impact_weight for one in judged(values).factors) == pytest.approx(1)
+
+
 def test_a_critical_factor_caps_the_score_however_well_the_others_are():
     assert judged(FINE | {"disk_usage_percent": 95.0}).score == 40
     assert judged(FINE, severities=("critical",)).score == 40

@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from alerts.models import AlertRule, EscalationPolicy
+from alerts.models import AlertRule, EscalationPolicy, RuleEvaluation
 from assets.models import AgentKey, AssetHealth, InfrastructureAsset
 from remediation.models import RemediationAction
 from synthetic.models import SyntheticCheck
@@ -364,3 +364,21 @@ def test_the_index_lists_what_a_role_may_read(signed_in):
     tables = set(re.findall(r'href="/admin/(\w+/\w+)/"', page))
     assert "alerts/alertrule" in tables
     assert not tables & {"wedsync_monitor/user", "remediation/remediationaction", "wedsync_monitor/auditentry"}
+
+
+@pytest.mark.parametrize("label", ["alerts.AlertRule", "synthetic.SyntheticCheck", "assets.InfrastructureAsset"])
+def test_a_new_rows_page_shows_only_what_people_fill_in(administrator, label):
+    page = administrator.get(url_of(label, "add")).content.decode()
+    assert "DatabaseDefault" not in page
+    assert "Updated at" not in page
+
+
+def test_names_and_addresses_are_written_on_one_line_and_prose_in_a_box(administrator):
+    page = administrator.get(url_of("alerts.AlertRule", "add")).content.decode()
+    for name in ("rule_name", "runbook_url"):
+        assert re.search(rf'<input type="text" name="{name}"', page)
+    assert '<textarea name="rule_description"' in page
+
+
+def test_an_evaluation_is_called_by_its_rule():
+    assert str(RuleEvaluation(rule=stored.rule(1))) == "rule-1"

@@ -326,3 +326,13 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(admin, person, asset,
     grow(2, 20)
     assert [queries_of(admin, url) for url in urls] == few
     assert max(few) <= 7
+
+
+@pytest.mark.parametrize("path", ["/api/nothing", "/api/monitoring/assets/", "/api/v3/x", "/v1/nothing"])
+def test_programs_are_told_of_an_unknown_path_in_the_format_of_all_errors(client, path):
+    assert is_problem(client.get(path), 404)
+
+
+def test_people_get_a_page_for_an_unknown_path_and_browsers_an_icon(client):
+    assert client.get("/nothing")["Content-Type"].startswith("text/html")
+    assert client.get("/favicon.ico")["Location"] == "/static/img/logo.svg"

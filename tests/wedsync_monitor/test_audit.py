@@ -9,6 +9,7 @@ from django.apps import apps
 from django.contrib.auth.models import Group
 from django.db import connection
 from django.db.models.signals import post_save
+from django.test import Client
 from django_celery_beat.models import PeriodicTask
 
 from assets.models import MonitoringAgent
@@ -207,3 +208,26 @@ def test_two_changes_over_rest_at_once_are_both_kept(committed, api):
         assert list(pool.map(change, range(len(changes)))) == [200] * len(changes)
     rule.refresh_from_db()
     assert {name: getattr(rule, name) for one in changes for name in one} == changes[0] | changes[1] | changes[2]
+
+
+def test_coming_and_going_is_followed(person):
+    ann, browser = person(Role.SRE, username="ann"), Client()
+    browser.post("/login", {"username": "ann", "password": "a long pass phrase"})
+    assert (last().action, last().actor, last().object_name) == ("sign_in", ann, "ann")
+    browser.post("/logout")
+    assert (last().action, last().actor, last().object_name) == ("sign_out", ann, "ann")
+
+
+def test_of_a_refused_sign_in_the_name_is_kept_and_nothing_else():
+    Client().post("/login", {"username": "mallory\0" + "x" * 1000, "password": "guessed"})
+    entry = last()
+    assert (entry.action, entry.actor, entry.actor_name, entry.changes) == ("sign_in_refused", None, "anonymous", {})
+    assert entry.object_name.startswith("mallory")
+    assert len(entry.object_name) == 150
+
+
+def test_guessing_passwords_does_not_fill_the_trail(monkeypatch):
+    monkeypatch.setattr(audit, "MAX_REFUSED_A_MINUTE", 2)
+    for _ in range(4):
+        Client().post("/login", {"username": "mallory", "password": "guessed"})
+    assert AuditEntry.objects.filter(action="sign_in_refused").count() == 2

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.widgets import AdminTextInputWidget
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import JSONField, Model, QuerySet
+from django.db.models import JSONField, Model, QuerySet, TextField
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseRedirect
 from django.urls import reverse
@@ -37,6 +38,16 @@ class PolicyAdminSite(admin.AdminSite):
         if request.user.is_authenticated:
             raise PermissionDenied("Your roles do not open the configuration.")
         return HttpResponseRedirect(f"{reverse('login')}?next={request.GET.get('next', request.path)}")
+
+
+_PROSE = ("description", "notes", "note", "impact")
+
+
+def _is_one_line(column: Any) -> bool:
+    """Whether a text column of the product's own holds a name, a host or an address, and no prose."""
+    if not isinstance(column, TextField) or column.choices:
+        return False
+    return column.model._meta.app_label != "django_celery_beat" and not column.name.endswith(_PROSE)
 
 
 class PolicyAdminMixin:
@@ -70,6 +81,12 @@ class PolicyAdminMixin:
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._may(request, Verb.DELETE, None if isinstance(self, admin.options.InlineModelAdmin) else obj)
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Text columns have no bound, but only prose needs a box of many lines."""
+        line = {"widget": AdminTextInputWidget} if _is_one_line(db_field) else {}
+        options = line | schema.text_options(db_field) | kwargs
+        return super().formfield_for_dbfield(db_field, request, **options)  # type: ignore[misc]
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request)  # type: ignore[misc]
         resource = self._resource()
@@ -82,8 +99,10 @@ class PolicyModelAdmin(PolicyAdminMixin, admin.ModelAdmin):  # type: ignore[type
     show_full_result_count = False
     list_per_page = 50
 
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        return super().formfield_for_dbfield(db_field, request, **(schema.text_options(db_field) | kwargs))
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """What only the system writes is shown once the row is there."""
+        fields = super().get_fields(request, obj)
+        return fields if obj else [name for name in fields if name not in self.get_readonly_fields(request, obj)]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Actions too are stored together with their audit entries, as Django does it for forms."""

@@ -11,6 +11,7 @@ from django.db import Error as DatabaseError
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+from django.views.defaults import page_not_found
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -117,6 +118,16 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
 def is_outage(error: Exception) -> bool:
     """Whether `error` means that the database is away rather than that the statement was wrong."""
     return isinstance(error, OperationalError | InterfaceError) and isinstance(error, DatabaseError)
+
+
+FOR_PROGRAMS = ("/api/", "/v1/")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Nothing is at this path: programs are told so in the format of all errors, people by a page."""
+    if request.path.startswith(FOR_PROGRAMS):
+        return problem_json(404, "There is no such path here; /api/schema lists those that there are.")
+    return page_not_found(request, exception)
 
 
 class DatabaseOutageMiddleware:

@@ -94,16 +94,54 @@ def test_a_bad_sample_is_refused_by_itself_and_the_rest_is_kept(send, asset, now
         0: "metric_value",
         1: "metric_name",
         2: "metric_type",
-        3: "",
+        3: "colour",
         4: "asset_id",
         5: "collection_timestamp",
         6: "collection_timestamp",
         7: "collection_timestamp",
-        8: "metric_labels[...]",
+        8: "metric_labels",
         9: "data_quality_score",
         10: "asset_id",
     }
     assert stored(now) == {"m": [1.0]}
+
+
+@pytest.mark.parametrize(
+    ("fault", "field", "advice"),
+    [
+        ({"timestamp": 1}, "timestamp", "send collection_timestamp instead"),
+        ({"colour": "red"}, "colour", "metric_name, metric_value, asset_id"),
+        ({"metric_value": "12"}, "metric_value", "send a finite number"),
+        ({"metric_labels": {"mount": 3}}, "metric_labels", "values are texts"),
+        ({"metric_type": "speed"}, "metric_type", "gauge, counter, histogram, summary"),
+        ({"collection_method": 7}, "collection_method", "agent, push, pull, synthetic"),
+        ({"collection_timestamp": "yesterday"}, "collection_timestamp", "ISO 8601"),
+    ],
+)
+def test_a_refusal_names_the_field_and_what_to_send_instead(send, asset, fault, field, advice):
+    asset("web-01")
+    answer = send({"asset_name": "web-01", "metric_name": "m", "metric_value": 1} | fault)
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["field"] == field
+    assert advice in answer.json()["detail"]
+    assert ": :" not in answer.json()["detail"]
+
+
+def test_a_field_that_is_missing_is_named(send, asset):
+    asset("web-01")
+    answer = send({"asset_name": "web-01", "metric_name": "m"}).json()
+    assert (answer["errors"][0]["field"], answer["detail"]) == (
+        "metric_value", "No sample was taken: metric_value: this is missing; send a finite number",
+    )  # fmt: skip
+
+
+def test_an_id_and_a_name_of_different_assets_are_refused(send, asset, now):
+    web, other = asset("web-01"), asset("db-01")
+    sample = {"asset_id": str(web.pk), "metric_name": "m", "metric_value": 1}
+    answer = send({"metrics": [sample | {"asset_name": other.asset_name}, sample | {"asset_name": "web-01"}]})
+    assert answer.json()["accepted"] == 1
+    assert [(one["index"], one["field"]) for one in answer.json()["rejected"]] == [(0, "asset_id")]
+    assert "same asset" in answer.json()["rejected"][0]["reason"]
 
 
 def test_nan_costs_only_its_own_sample(send, asset, now):
@@ -123,6 +161,7 @@ def test_nan_costs_only_its_own_sample(send, asset, now):
         (b"3", 400),
         (b'{"metrics": 3}', 400),
         (b'{"metrics": [3]}', 400),
+        (b'{"metrics": []}', 400),
         (b"[" * 100_000, 400),
         (b'{"metrics": [], "more": 1}', 400),
         (b" " * (9 * 1024 * 1024), 413),
