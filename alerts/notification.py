@@ -185,8 +185,8 @@ def resend(pk: UUID, now: datetime) -> NotificationDelivery:
         event = delivery.event
         if event.kind != EventKind.RESOLVED and event.alert.status == AlertStatus.RESOLVED:
             raise NotAgain("the alert is over; a message of its beginning would mislead")
-        delivery.status, delivery.next_attempt_at = DeliveryStatus.QUEUED, now
-        delivery.save(update_fields=["status", "next_attempt_at"])
+        NotificationDelivery.objects.filter(pk=pk).update(status=DeliveryStatus.QUEUED, next_attempt_at=now)
+        delivery.refresh_from_db(fields=["status", "next_attempt_at"])
     return delivery
 
 

@@ -82,6 +82,7 @@ def address(route: str) -> str:
 ROWS = {
     "/api/monitoring/alerts/rules/": "alerts.AlertRule",
     "/api/monitoring/alerts/instances/": "alerts.AlertInstance",
+    "/api/monitoring/alerts/deliveries/": "alerts.NotificationDelivery",
     "/api/monitoring/alerts/escalation-policies/": "alerts.EscalationPolicy",
     "/api/monitoring/alerts/baselines/": "alerts.PerformanceBaseline",
     "/api/monitoring/maintenance-windows/": "alerts.MaintenanceWindow",
