@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.system import running
 from tests.journeys.system import System
 
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[System]:
-    folder = Path(tempfile.mkdtemp(prefix="wedsync-journey-"))
-    folder.chmod(0o755)
-    running = System(folder)
-    try:
-        running.start()
-        running.sign_in()
-        yield running
-    finally:
-        running.destroy()
-        shutil.rmtree(folder, ignore_errors=True)
+    with running() as started:
+        yield started
 
 
 class Receiver(ThreadingHTTPServer):
