@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from assets import agents, topology
+from assets.heartbeats import admin as heartbeats  # noqa: F401
 from assets.models import (
     AgentKey,
     AssetHealth,

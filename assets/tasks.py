@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from celery import shared_task
 
 from assets import agents, assessment
+from assets.heartbeats import pings
 from assets.metrics import compaction, head
 
 
@@ -28,3 +29,10 @@ def compact_metrics() -> None:
 @shared_task
 def forget_discoveries() -> None:
     agents.forget_discoveries(datetime.now(UTC))
+
+
+@shared_task
+def check_heartbeats() -> None:
+    """Until none is due: what could not be stored stays due for the next tick."""
+    while pings.check_due(datetime.now(UTC)):
+        pass

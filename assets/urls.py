@@ -3,6 +3,7 @@
 from django.urls import path
 
 from assets import agent_endpoints, agents_api, api
+from assets.heartbeats import api as heartbeats
 from assets.metrics import endpoint
 
 urlpatterns = [
@@ -15,6 +16,9 @@ urlpatterns = [
     path("discoveries", agents_api.Discoveries.as_view(), name="discoveries"),
     path("discoveries/<uuid:pk>/accept", agents_api.DiscoveryDecisionView.as_view(), {"decision": "accept"}),
     path("discoveries/<uuid:pk>/ignore", agents_api.DiscoveryDecisionView.as_view(), {"decision": "ignore"}),
+    path("heartbeats", heartbeats.Heartbeats.as_view(), name="heartbeats"),
+    path("heartbeats/<uuid:pk>", heartbeats.HeartbeatRow.as_view(), name="heartbeat-row"),
+    path("heartbeats/<uuid:pk>/address", heartbeats.NewAddress.as_view(), name="heartbeat-address"),
     path("agents", agents_api.Agents.as_view(), name="agents"),
     path("agents/enrolment-tokens", agents_api.EnrolmentTokens.as_view(), name="enrolment-tokens"),
     path("agents/enrol", agent_endpoints.Enrol.as_view(), name="enrol"),

@@ -175,6 +175,9 @@ MAKE: dict[str, Callable[[int], Model]] = {
     "assets.Discovery": lambda n: assets.Discovery.objects.create(
         agent=agent(n), kind="service", name=f"nginx-{n}", details={"port": 80}, last_seen_at=NOW
     ),
+    "assets.Heartbeat": lambda n: assets.Heartbeat.objects.create(
+        heartbeat_name=f"backup-{n}", asset=asset(n), period_seconds=3600
+    ),
     "assets.InfrastructureMetric": metric,
     "alerts.AlertRule": rule,
     "alerts.AlertInstance": alert,
