@@ -24,6 +24,7 @@ from assets.models import (
     InfrastructureMetric,
     MonitoringAgent,
 )
+from assets.scraping import admin as scraping  # noqa: F401
 from wedsync_monitor.policy import Verb
 from wedsync_monitor.web.admin_site import OwnedModelAdmin, PolicyInline, PolicyModelAdmin, ReadOnlyModelAdmin
 

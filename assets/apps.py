@@ -12,5 +12,5 @@ class AssetsConfig(AppConfig):
         from wedsync_monitor import audit, policy
 
         policy.register(*POLICIES)
-        tracked = ("InfrastructureAsset", "MonitoringAgent", "AgentKey", "EnrolmentToken", "Heartbeat")
+        tracked = ("InfrastructureAsset", "MonitoringAgent", "AgentKey", "EnrolmentToken", "Heartbeat", "ScrapeJob")
         audit.track(*(self.get_model(name) for name in tracked))

@@ -90,6 +90,8 @@ ROWS = {
     "/api/monitoring/assets/": "assets.InfrastructureAsset",
     "/api/monitoring/discoveries/": "assets.Discovery",
     "/api/monitoring/heartbeats/": "assets.Heartbeat",
+    "/api/monitoring/scrape-jobs/": "assets.ScrapeJob",
+    "/api/monitoring/scrape-targets/": "assets.ScrapeTarget",
     "/api/monitoring/agents/": "assets.MonitoringAgent",
     "/api/monitoring/synthetic/checks/": "synthetic.SyntheticCheck",
     "/api/monitoring/capacity/forecasts/": "capacity.CapacityForecast",

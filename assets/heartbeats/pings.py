@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -117,7 +118,7 @@ def _sample(beat: Heartbeat, name: str, unit: str, value: float, now: datetime) 
     return Sample(str(beat.asset_id), key, int(now.timestamp() * 1000), value)
 
 
-def with_state(rows: QuerySet[Heartbeat], now: datetime) -> QuerySet[Heartbeat]:
+def with_state(rows: QuerySet[Heartbeat], now: datetime) -> QuerySet[Any]:
     """`rows` with their state at `now` in `shown_state`, by the rules of states.state_of: lists filter by it."""
     decided: Sequence[tuple[Q, State]] = (
         (Q(is_paused=True), State.PAUSED),

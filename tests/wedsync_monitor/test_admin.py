@@ -28,6 +28,7 @@ pytestmark = pytest.mark.usefixtures("database")
 REGISTERED = sorted(model._meta.label for model in admin.site._registry)
 WITH_SECRETS = {
     "assets.MonitoringAgent",
+    "assets.ScrapeJob",
     "alerts.AlertRule",
     "alerts.EscalationPolicy",
     "alerts.MaintenanceWindow",

@@ -22,6 +22,8 @@ TICKS = (
     ("assets.tasks.refresh_health", 15),
     ("assets.tasks.watch_agents", 30),
     ("assets.tasks.check_heartbeats", 5),
+    ("assets.tasks.scrape_due_targets", 1),
+    ("assets.tasks.refresh_scrape_targets", 5),
     ("assets.tasks.compact_metrics", 300),
     ("assets.tasks.forget_discoveries", 3600),
     ("wedsync_monitor.tasks.maintain_partitions", 3600),

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.heartbeats import states
@@ -71,6 +71,7 @@ def test_one_that_is_resumed_has_its_whole_time_again():
 PINGS = st.lists(st.tuples(st.sampled_from(list(Ping)), st.integers(0, 300)), max_size=6)
 
 
+@settings(max_examples=50)
 @given(PINGS, st.integers(0, 600))
 def test_nothing_changes_before_it_is_said_to_and_then_it_does(pings, minute):
     standing = pinged(*sorted(pings, key=lambda one: one[1]))
@@ -83,6 +84,7 @@ def test_nothing_changes_before_it_is_said_to_and_then_it_does(pings, minute):
         assert states.state_of(standing, change) != before or before == State.DOWN
 
 
+@settings(max_examples=50)
 @given(PINGS)
 def test_only_a_success_makes_it_up_and_silence_always_brings_it_down(pings):
     standing = pinged(*sorted(pings, key=lambda one: one[1]))
