@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -67,7 +68,7 @@ class Fetcher:
         self._loop = asyncio.new_event_loop()
         self._resolvers = ThreadPoolExecutor(_RESOLVERS, "resolver")
         self._thread = threading.Thread(target=self._run, name="fetcher", daemon=True)
-        self._held = 0
+        self._held, self._lock = 0, threading.RLock()
 
     def __enter__(self) -> Fetcher:
         self._thread.start()
@@ -137,16 +138,25 @@ class Fetcher:
         body = bytearray()
         try:
             async for part in response.aiter_raw():
-                self._held += len(part)
+                self._hold(len(part))
                 body += part
                 if len(body) > max_bytes:
                     raise Unreachable(f"it answers more than {max_bytes} bytes")
                 if self._held > MAX_BYTES_AT_ONCE:
                     raise Unreachable("too many large pages come in at once; it is read again at its next time")
+            fetched = Fetched(response.status_code, dict(response.headers), bytes(body), time.monotonic() - began)
+            # An answer counts for as long as somebody holds it, also when its reader is slower than the network.
+            weakref.finalize(fetched, self._hold, -len(body))
+            return fetched
+        except BaseException:
+            self._hold(-len(body))
+            raise
         finally:
-            self._held -= len(body)
             await response.aclose()
-        return Fetched(response.status_code, dict(response.headers), bytes(body), time.monotonic() - began)
+
+    def _hold(self, size: int) -> None:
+        with self._lock:
+            self._held += size
 
 
 def _request(client: httpx.AsyncClient, page: Page, netloc: str, host: str, address: str) -> httpx.Request:
