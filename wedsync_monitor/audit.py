@@ -26,6 +26,7 @@ _actor: ContextVar[User | str] = ContextVar("actor", default="system")
 _UNTRACKED = {"updated_at", "created_at", "last_login", "digest", "last_used_at", "first_used_at"}
 _UNTRACKED |= {"health_status", "last_heartbeat", "last_report", "metrics_collected", "bytes_transmitted"}
 _UNTRACKED |= {"last_run_at", "total_run_count", "date_changed"}
+_UNTRACKED |= {"next_signal_at", "last_sent_at", "last_answer", "held_back_since", "held_back_because"}
 # Columns of which only the change is told.
 _SECRET = {"password"}
 
