@@ -113,7 +113,8 @@ class LeadingScheduler(DatabaseScheduler):  # type: ignore[misc]
 
     def _note_missed(self, entry: ModelEntry, now: datetime) -> None:
         every = getattr(entry.schedule, "run_every", None)
-        if not every:
+        # Before its first tick nobody expected one.
+        if not every or not entry.total_run_count:
             return
         # What was switched off was not expected.
         since = max(entry.last_run_at, entry.model.date_changed or entry.last_run_at)

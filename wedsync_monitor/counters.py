@@ -68,7 +68,7 @@ def flush(connection: psycopg.Connection[Any]) -> None:
         return
     names, labels = [name for name, _ in taken], [Jsonb(dict(pairs)) for _, pairs in taken]
     try:
-        connection.execute(_ADD, [names, labels, list(taken.values())])
+        connection.execute(_ADD, [names, labels, [float(amount) for amount in taken.values()]])
     except psycopg.Error:
         give_back(taken)
         raise
