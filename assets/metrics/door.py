@@ -13,6 +13,7 @@ from typing import Protocol
 
 import psycopg
 from django.conf import settings
+from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -24,7 +25,7 @@ from assets.metrics.owners import find_assets
 from assets.metrics.wire import Decoded
 from wedsync_monitor import counters
 from wedsync_monitor.policy import Verb
-from wedsync_monitor.web.errors import RETRY_AFTER_SECONDS
+from wedsync_monitor.web.errors import RETRY_AFTER_SECONDS, is_outage
 
 _UNAVAILABLE = counters.key("wedsync_ingest_unavailable_total")
 
@@ -74,6 +75,7 @@ def view_of(way: WayIn) -> Callable[[HttpRequest], HttpResponse]:
             Revoked,
             Unavailable,
             psycopg.Error,
+            DatabaseError,
         ) as error:
             return _refuse(way, request, *_told(error))
 
@@ -146,7 +148,7 @@ def _told(error: Exception) -> tuple[int, str]:
         return 401, "Send Authorization: Bearer with an agent's key or a person's token."
     if isinstance(error, Revoked):
         return 401, "This key or token was revoked or has expired."
-    if isinstance(error, Unavailable | psycopg.OperationalError):
+    if isinstance(error, Unavailable | psycopg.OperationalError) or is_outage(error):
         return 503, "The samples could not be stored for certain. Send them again in a few seconds; none counts twice."
     for kind, code in ((wire.TooLarge, 413), (UnknownMediaType, 415), (wire.Malformed, 400)):
         if isinstance(error, kind):
