@@ -206,3 +206,8 @@ class DeadMansSwitch(models.Model):
 
     def __str__(self) -> str:
         return self.switch_name
+
+    @property
+    def last_arrived(self) -> bool:
+        """Whether the last signal was answered with a success."""
+        return self.last_answer.startswith("answered 2")

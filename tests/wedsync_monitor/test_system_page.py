@@ -69,9 +69,23 @@ def test_what_is_wrong_is_told_in_words(sre, now):
     assert stored.SECRET not in page.html
 
 
+def test_a_signal_that_did_not_arrive_is_wrong_and_one_that_did_is_not(sre):
+    DeadMansSwitch.objects.create(
+        switch_name="lost", target={"url": "https://a.example.com"}, last_answer="answered 404"
+    )
+    DeadMansSwitch.objects.create(
+        switch_name="fine", target={"url": "https://a.example.com"}, last_answer="answered 204"
+    )
+    text = opened(sre, SYSTEM).text
+    assert "The last signal of the dead man's switch lost did not arrive: answered 404." in text
+    assert "switch fine did not" not in text
+
+
 def test_it_shows_who_leads_the_last_gap_and_the_processes(sre, now):
     process("evaluation@here", now)
     process("delivery@here", now - timedelta(minutes=2))
+    process("evaluation@there", now - timedelta(minutes=2))
+    process("web@here/3", now - timedelta(hours=2))
     said = {"since": (now - timedelta(minutes=9)).isoformat(), "until": now.isoformat(), "missed": 187}
     SystemState.objects.create(name=leadership.GAP_STATE, said=said, said_at=now)
     beat = Leadership("beat@here/7")
@@ -82,7 +96,8 @@ def test_it_shows_who_leads_the_last_gap_and_the_processes(sre, now):
         beat.resign()
     assert "beat@here/7 leads since" in text
     assert "187 ticks missed" in text
-    assert text.count("(gone)") == 1
+    assert (text.count("(gone)"), text.count("(ended)")) == (1, 1)
+    assert "web@here/3" not in text
 
 
 def test_its_charts_are_series_of_the_own_asset(sre):

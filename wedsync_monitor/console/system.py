@@ -27,6 +27,7 @@ from wedsync_monitor.web.permissions import guarded
 
 # An observation that is older says nothing of now.
 STALE = timedelta(seconds=60)
+LATELY = timedelta(hours=1)
 CHARTS = (
     ("Samples committed", ("wedsync_ingest_samples_total",)),
     ("Samples refused", ("wedsync_ingest_refused_total",)),
@@ -86,12 +87,15 @@ def what_is_wrong(last: outlet.Observation, switches: Iterable[DeadMansSwitch], 
         since = f"since {last.at:%Y-%m-%d %H:%M:%S} UTC" if last.at else "so far"
         found.append(f"The system has not observed itself {since}; what is shown is old.")
     found += limits.complaints(last.measured)
-    enabled = [switch for switch in switches if switch.is_enabled]
-    return found + [
-        f"The dead man's switch {switch.switch_name} is held back: {switch.held_back_because}."
-        for switch in enabled
-        if switch.held_back_because
-    ]
+    return found + [text for switch in switches if switch.is_enabled and (text := _wrong_with(switch))]
+
+
+def _wrong_with(switch: DeadMansSwitch) -> str:
+    if switch.held_back_because:
+        return f"The dead man's switch {switch.switch_name} is held back: {switch.held_back_because}."
+    if switch.last_answer and not switch.last_arrived:
+        return f"The last signal of the dead man's switch {switch.switch_name} did not arrive: {switch.last_answer}."
+    return ""
 
 
 def _gap() -> dict[str, Any] | None:
@@ -117,10 +121,10 @@ def _number(value: float, unit: str) -> str:
 
 
 def _processes(now: datetime) -> list[dict[str, Any]]:
-    return [
-        {"process": one, "lives": now - one.seen_at < GONE_AFTER}
-        for one in SystemProcess.objects.order_by("kind", "name")[:200]
-    ]
+    """Those of the last hour. One that ended matters where no other of its kind lives."""
+    rows = list(SystemProcess.objects.filter(seen_at__gt=now - LATELY).order_by("kind", "name")[:200])
+    living = {one.kind for one in rows if now - one.seen_at < GONE_AFTER}
+    return [{"process": one, "lives": now - one.seen_at < GONE_AFTER, "replaced": one.kind in living} for one in rows]
 
 
 def _charts(chosen: str) -> list[dict[str, str]]:
