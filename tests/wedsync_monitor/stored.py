@@ -17,7 +17,7 @@ from assets import models as assets
 from capacity.models import CapacityForecast
 from remediation.models import RemediationAction, RemediationExecution
 from synthetic.models import SyntheticCheck, SyntheticCheckResult
-from wedsync_monitor.models import ApiToken, AuditEntry, MonitoringDashboard, User
+from wedsync_monitor.models import ApiToken, AuditEntry, DeadMansSwitch, MonitoringDashboard, User
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 LATER = NOW + timedelta(days=1)
@@ -180,6 +180,9 @@ MAKE: dict[str, Callable[[int], Model]] = {
     ),
     "wedsync_monitor.MonitoringDashboard": lambda n: MonitoringDashboard.objects.create(
         dashboard_name=f"board-{n}", is_public=True, created_by=person(n)
+    ),
+    "wedsync_monitor.DeadMansSwitch": lambda n: DeadMansSwitch.objects.create(
+        switch_name=f"switch-{n}", target={"url": f"https://signals.example.com/{SECRET}"}
     ),
     "assets.InfrastructureAsset": asset,
     "assets.AssetHealth": lambda n: assets.AssetHealth.objects.create(asset=asset(n), assessed_at=NOW),

@@ -12,6 +12,7 @@ from assets.scraping import views as scraping
 from wedsync_monitor.console.navigation import tabs_for
 from wedsync_monitor.console.overview import overview
 from wedsync_monitor.console.stored import LISTINGS, page_of
+from wedsync_monitor.console.system import system
 
 
 @login_required
@@ -43,4 +44,5 @@ urlpatterns = [
     path("capacity", page_of(LISTINGS["capacity"]), name="capacity"),
     path("remediation", page_of(LISTINGS["remediation"]), name="remediation"),
     path("dashboards", page_of(LISTINGS["dashboards"]), name="dashboards"),
+    path("system", system, name="system"),
 ]
