@@ -40,7 +40,10 @@ class ReadOnlyInline(PolicyInline):
 
 class EvaluationInline(ReadOnlyInline):
     model = RuleEvaluation
-    fields = ("last_evaluated_at", "last_duration_ms", "last_series_seen", "last_error", "next_evaluation_at")
+    fields = (
+        "last_evaluated_at", "last_duration_ms", "last_lag_ms", "last_series_seen", "last_error",
+        "missed_evaluations", "next_evaluation_at",
+    )  # fmt: skip
 
 
 @admin.register(AlertRule)

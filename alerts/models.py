@@ -154,7 +154,9 @@ class RuleEvaluation(models.Model):
     next_evaluation_at = models.DateTimeField(help_text="Due from then on.")
     last_evaluated_at = models.DateTimeField(null=True)
     last_duration_ms = models.FloatField(null=True)
+    last_lag_ms = models.FloatField(null=True, help_text="How long after it was due the last evaluation began.")
     last_series_seen = models.IntegerField(null=True)
+    missed_evaluations = models.IntegerField(**schema.fixed(0), help_text="So many were due and fell out.")
     last_error = models.TextField(**schema.fixed(""))
 
     class Meta:
