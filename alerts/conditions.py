@@ -67,10 +67,16 @@ class AnomalyConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tr
 
 
 class SuppressionConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """`suppression_period`: seconds after a resolution in which a new opening tells nobody."""
+    """`suppression_period`: seconds after a resolution in which a new opening tells nobody.
+
+    `means_down`: while an alert of this rule lives, its asset counts as down, and nobody is told of alerts on what
+    depends on that asset; a rule with `dependencies` false tells all the same.
+    """
 
     suppression_period: Annotated[int, Meta(ge=0, le=31 * 86400)] = 0
     maintenance_windows: bool = True
+    dependencies: bool = True
+    means_down: bool = False
 
 
 class EmailConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

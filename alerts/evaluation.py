@@ -14,13 +14,14 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from alerts import claims, findings, suppression, transitions
+from alerts import claims, findings, transitions
 from alerts.claims import Claim, Claims
 from alerts.findings import Answer, Question, Round
 from alerts.lifecycle import State
 from alerts.models import AlertInstance, AlertRule, AlertType
 from alerts.readings import Readings
 from alerts.selection import active_assets
+from alerts.suppression import standing
 from alerts.transitions import Ending, Outcome, Subject
 
 log = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ def _share(questions: Sequence[Question], now: datetime) -> Round:
     assets = active_assets()
     windows = {window for question in questions for window in question.windows()}
     places = {asset_id: place for place, asset_id in enumerate(assets.ids)}
-    return Round(now, assets, Readings(windows, assets, now), suppression.covered(now), places)
+    return Round(now, assets, Readings(windows, assets, now), standing.at(now, assets), places)
 
 
 _T = TypeVar("_T")

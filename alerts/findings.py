@@ -19,7 +19,7 @@ from alerts.lifecycle import Finding, Observation, Terms
 from alerts.models import AlertInstance, AlertRule
 from alerts.readings import Column, Readings, Window, window_of
 from alerts.selection import AssetTable
-from alerts.suppression import Coverage
+from alerts.suppression.standing import Standing
 from alerts.transitions import Subject
 from assets.metrics.samples import Series
 
@@ -70,7 +70,7 @@ class Round:
     now: datetime
     assets: AssetTable
     readings: Readings
-    coverage: Coverage
+    standing: Standing
     places: Mapping[UUID, int]  # of the active assets, by their ids
     _chosen: dict[bytes, Mask] = field(default_factory=dict)
     _seen: dict[tuple[int, bytes], int] = field(default_factory=dict)
@@ -208,8 +208,6 @@ def _subject(
     title, description = wording.describe(rule, first, str(shared.assets.names[place]), value, series)
     before = alert.context_data.get("breaching_series", []) if alert else []
     asset_id = shared.assets.ids[place]
-    honours_windows = rule.suppression_config.get("maintenance_windows", True)
-    suppressed = bool(honours_windows and asset_id in shared.coverage)
     breaching = {one for each in details for one in each.breaching(place) + each.without_data(before)}
     context = {
         "metric_name": first.metric_name,
@@ -218,5 +216,6 @@ def _subject(
         "conditions": [wording.condition_text(one) for one in question.conditions],
         "breaching_series": sorted(breaching),
     }
-    observation = Observation(_finding(details, place, before), suppressed)
+    labels = {"metric_name": first.metric_name} | (dict(series.labels) if series else {})
+    observation = Observation(_finding(details, place, before), shared.standing.reason(rule, place, labels))
     return Subject(rule, asset_id, observation, question.terms, title, description, value, first.threshold, context)

@@ -210,7 +210,13 @@ def _tell(steps: Sequence[_Step], now: datetime, person: User | None = None) -> 
     untold = notification.why_untold(opened, now)
     happened = [(step, event, untold.get(step.alert.pk, "")) for step in steps for event in step.decided.events]
     rows = [
-        AlertEvent(alert=step.alert, kind=event.value, at=now, actor=person, note=step.note or _why(event, reason))
+        AlertEvent(
+            alert=step.alert,
+            kind=event.value,
+            at=now,
+            actor=person,
+            note=_note(step, event, reason),
+        )
         for step, event, reason in happened
     ]
     AlertEvent.objects.bulk_create(rows)
@@ -218,6 +224,11 @@ def _tell(steps: Sequence[_Step], now: datetime, person: User | None = None) -> 
         (step.alert, row) for (step, event, reason), row in zip(happened, rows, strict=True) if not _why(event, reason)
     ]
     return notification.enqueue(told, now)
+
+
+def _note(step: _Step, event: Event, reason: str) -> str:
+    """What a person said, or why the system did it."""
+    return step.note or (step.decided.note if event is Event.SUPPRESSED else _why(event, reason))
 
 
 def _why(event: Event, reason: str) -> str:

@@ -85,6 +85,7 @@ ROWS = {
     "/api/monitoring/alerts/deliveries/": "alerts.NotificationDelivery",
     "/api/monitoring/alerts/escalation-policies/": "alerts.EscalationPolicy",
     "/api/monitoring/alerts/baselines/": "alerts.PerformanceBaseline",
+    "/api/monitoring/alerts/silences/": "alerts.Silence",
     "/api/monitoring/maintenance-windows/": "alerts.MaintenanceWindow",
     "/api/monitoring/assets/": "assets.InfrastructureAsset",
     "/api/monitoring/discoveries/": "assets.Discovery",
