@@ -98,6 +98,8 @@ ROWS = {
     "/api/monitoring/tokens/": "wedsync_monitor.ApiToken",
     "/admin/monitoring/assets/": "assets.InfrastructureAsset",
     "/admin/monitoring/alerts/rules/": "alerts.AlertRule",
+    "/admin/monitoring/alerts/maintenance/": "alerts.MaintenanceWindow",
+    "/admin/monitoring/alerts/silences/": "alerts.Silence",
     "/admin/monitoring/alerts/": "alerts.AlertInstance",
 }
 NUMBERS = count(1)

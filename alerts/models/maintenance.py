@@ -116,6 +116,8 @@ class Silence(models.Model):
     def clean(self) -> None:
         """Matchers that cannot be followed, or that match everything, are refused."""
         super().clean()
+        if not isinstance(self.matchers, list):
+            return
         with suppress(msgspec.ValidationError):  # the column says itself what is wrong with its structure
             if problem := matching.problem_with(matching.matchers_of(self.matchers)):
                 raise ValidationError({"matchers": problem})

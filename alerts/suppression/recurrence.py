@@ -73,7 +73,7 @@ class Schedule:
         """The first occurrence that begins after `now`. Raises Unusable."""
         if not self.rrule:
             return self.first if self.first.start > now else None
-        naive = now.astimezone(_zone(self.zone)).replace(tzinfo=None)
+        naive = now.astimezone(zone_of(self.zone)).replace(tzinfo=None)
         spans = (_span(self, start) for start in _rule(self).xafter(naive - _DAY, count=None))
         return next((span for span in islice(spans, 10) if span.start > now), None)
 
@@ -85,7 +85,7 @@ class Schedule:
 
 @lru_cache(maxsize=4096)
 def _near(schedule: Schedule, begin: datetime, end: datetime) -> tuple[Span, ...]:
-    zone = _zone(schedule.zone)
+    zone = zone_of(schedule.zone)
     length = _wall(schedule.first.end, zone) - _wall(schedule.first.start, zone)
     starts = _rule(schedule).between(_wall(begin, zone) - length - _DAY, _wall(end, zone) + _DAY, inc=True)
     return tuple(_span(schedule, start) for start in starts)
@@ -93,7 +93,7 @@ def _near(schedule: Schedule, begin: datetime, end: datetime) -> tuple[Span, ...
 
 def _span(schedule: Schedule, start: datetime) -> Span:
     """The occurrence that begins at the naive wall-clock time `start`."""
-    zone = _zone(schedule.zone)
+    zone = zone_of(schedule.zone)
     length = _wall(schedule.first.end, zone) - _wall(schedule.first.start, zone)
     begin, end = start.replace(tzinfo=zone).astimezone(UTC), (start + length).replace(tzinfo=zone).astimezone(UTC)
     # Where the clocks go back between start and end the wall clock may show a span that is over before it begins.
@@ -108,7 +108,8 @@ def _wall(moment: datetime, zone: ZoneInfo) -> datetime:
     return moment.astimezone(zone).replace(tzinfo=None)
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_of(name: str) -> ZoneInfo:
+    """The IANA time zone `name`. Raises Unusable."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -117,7 +118,7 @@ def _zone(name: str) -> ZoneInfo:
 
 @lru_cache(maxsize=1024)
 def _rule(schedule: Schedule) -> Any:
-    zone = _zone(schedule.zone)
+    zone = zone_of(schedule.zone)
     text = schedule.rrule.strip().upper().removeprefix("RRULE:")
     _check_parts(text)
     try:
