@@ -71,7 +71,7 @@ class Round:
     assets: AssetTable
     readings: Readings
     coverage: Coverage
-    places: Mapping[UUID, int]  # of the active assets, by their ids
+    places: Mapping[UUID | None, int]  # of the active assets, by their ids
     _chosen: dict[bytes, Mask] = field(default_factory=dict)
     _seen: dict[tuple[int, bytes], int] = field(default_factory=dict)
 
@@ -113,12 +113,12 @@ def answer(question: Question, shared: Round, live: Sequence[AlertInstance]) -> 
     breached = np.zeros(len(chosen), dtype=bool) if quiet else chosen.copy()
     for one in () if quiet else judged:
         breached &= one.breached
-    held = {alert.asset_id: alert for alert in live if alert.asset_id in shared.places}
+    held = {shared.places[alert.asset_id]: alert for alert in live if alert.asset_id in shared.places}
     concerned = set(np.flatnonzero(breached).tolist())
-    concerned |= {shared.places[asset_id] for asset_id in held if chosen[shared.places[asset_id]]}
+    concerned |= {place for place in held if chosen[place]}
     found = []
     for place in sorted(concerned):
-        alert = held.get(shared.assets.ids[place])
+        alert = held.get(place)
         found.append((_subject(question, judged, place, shared, alert), alert))
     told = {id(alert) for _, alert in found}
     return Answer(seen, found, [alert for alert in live if id(alert) not in told])

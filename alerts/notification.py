@@ -116,7 +116,7 @@ def why_untold(opened: Sequence[AlertInstance], now: datetime) -> dict[UUID, str
     for alert in opened:
         if period := alert.alert_rule.suppression_config.get("suppression_period", 0):
             by_period[period].append(alert)
-    found = {}
+    found: dict[UUID, str] = {}
     for period, alerts in by_period.items():
         earlier = AlertInstance.objects.filter(
             alert_key__in=[alert.alert_key for alert in alerts], resolved_at__gt=now - timedelta(seconds=period)

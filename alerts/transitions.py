@@ -282,7 +282,7 @@ def _change(alert: AlertInstance, decided: Transition) -> None:
         setattr(alert, column, value)
 
 
-def _apply(alert: AlertInstance, decided: Transition, now: datetime, person: User, note: str) -> None:
+def _apply(alert: AlertInstance, decided: Transition, now: datetime, person: User | None, note: str) -> None:
     """What a person does to one alert."""
     _settled(alert, decided, now, person).save()
     _tell([_Step(alert, decided, note)], now, person)
