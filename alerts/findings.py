@@ -205,11 +205,14 @@ def _subject(
     rule, first = question.rule, question.conditions[0]
     details = [one.details for one in judged]
     series, value = details[0].worst(place) or (None, None)
-    title, description = wording.describe(rule, first, str(shared.assets.names[place]), value, series)
     before = alert.context_data.get("breaching_series", []) if alert else []
     asset_id = shared.assets.ids[place]
     honours_windows = rule.suppression_config.get("maintenance_windows", True)
-    suppressed = bool(honours_windows and asset_id in shared.coverage)
+    observation = Observation(_finding(details, place, before), bool(honours_windows and asset_id in shared.coverage))
+    if observation.finding is not Finding.BREACHED:
+        # Only a breach is put in words: what an alert says of itself stays what it was.
+        return Subject(rule, asset_id, observation, question.terms)
+    title, description = wording.describe(rule, first, str(shared.assets.names[place]), value, series)
     breaching = {one for each in details for one in each.breaching(place) + each.without_data(before)}
     context = {
         "metric_name": first.metric_name,
@@ -218,5 +221,4 @@ def _subject(
         "conditions": [wording.condition_text(one) for one in question.conditions],
         "breaching_series": sorted(breaching),
     }
-    observation = Observation(_finding(details, place, before), suppressed)
     return Subject(rule, asset_id, observation, question.terms, title, description, value, first.threshold, context)

@@ -36,7 +36,8 @@ def state(now: datetime) -> EvaluationState:
             """SELECT count(*),
                       count(*) FILTER (WHERE evaluation.next_evaluation_at < %(now)s - make_interval(secs => %(late)s)),
                       count(*) FILTER (WHERE evaluation.last_error <> ''),
-                      coalesce(greatest(extract(epoch FROM %(now)s - min(evaluation.next_evaluation_at)), 0), 0)::float8,
+                      coalesce(greatest(extract(epoch FROM %(now)s - min(evaluation.next_evaluation_at)), 0), 0)
+                          ::float8,
                       coalesce(max(evaluation.last_lag_ms), 0) / 1000,
                       coalesce(max(evaluation.last_duration_ms), 0) / 1000,
                       coalesce(sum(evaluation.last_series_seen), 0)::bigint,

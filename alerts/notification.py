@@ -85,7 +85,16 @@ def _insert(rows: Sequence[dict[str, Any]], now: datetime) -> None:
 _Channels = list[tuple[str, dict[str, Any]]]
 
 
-def _told(event: AlertEvent, channels: _Channels, before: Sequence[NotificationDelivery]) -> _Channels:
+@dataclass(frozen=True)
+class _Earlier:
+    """A message that was queued for people."""
+
+    channel_key: str
+    channel: dict[str, Any]
+    status: str
+
+
+def _told(event: AlertEvent, channels: _Channels, before: Sequence[_Earlier]) -> _Channels:
     if event.kind in FOR_PEOPLE:
         return channels
     if event.kind == EventKind.RESOLVED:
@@ -96,15 +105,16 @@ def _told(event: AlertEvent, channels: _Channels, before: Sequence[NotificationD
     return [(key, one) for key, one in channels if event.kind in FOR_SYSTEMS.get(one["type"], ()) and key in heard]
 
 
-def _told_before(alerts: Sequence[AlertInstance]) -> dict[UUID, list[NotificationDelivery]]:
+def _told_before(alerts: Sequence[AlertInstance]) -> dict[UUID, list[_Earlier]]:
     """What was queued for people of each alert, oldest first: one query."""
-    found: dict[UUID, list[NotificationDelivery]] = defaultdict(list)
+    found: dict[UUID, list[_Earlier]] = defaultdict(list)
     if alerts:
         rows = NotificationDelivery.objects.filter(
             event__alert__in=[alert.pk for alert in alerts], event__kind__in=FOR_PEOPLE
         )
-        for row in rows.select_related("event").order_by("created_at"):
-            found[row.event.alert_id].append(row)
+        columns = ("event__alert_id", "channel_key", "channel", "status")
+        for alert_id, *earlier in rows.order_by("created_at").values_list(*columns):
+            found[alert_id].append(_Earlier(*earlier))
     return found
 
 

@@ -33,10 +33,10 @@ class Subject:
     asset_id: UUID
     observation: Observation
     terms: Terms
-    title: str
-    description: str
-    value: float | None
-    threshold: float | None
+    title: str = ""
+    description: str = ""
+    value: float | None = None
+    threshold: float | None = None
     context: dict[str, Any] = field(default_factory=dict)
 
     @property
