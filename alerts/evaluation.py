@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -67,12 +68,12 @@ def _evaluate(taken: Claims, now: datetime, report: Report) -> None:
     rules = {rule.pk: rule for rule in AlertRule.objects.filter(pk__in=list(taken.by_rule))}
     # A rule that was deleted since it was claimed took its row along.
     taken = Claims(claim for claim in taken.by_rule.values() if claim.rule_id in rules)
-    live = _live(rules.keys())
+    live = _live(list(rules))
     plan, questions = _Plan(), _questions(taken, rules, live)
     shared = _share(list(questions.values()), now)
     for rule_id, claim in taken.by_rule.items():
         if question := questions.get(rule_id):
-            given = _guarded(claim, lambda question=question: findings.answer(question, shared, live[question.rule.pk]))
+            given = _guarded(claim, partial(findings.answer, question, shared, live[rule_id]))
             if given is not None:
                 claim.series_seen = given.series_seen
                 plan.add(question.rule, given, NOT_COVERED)
@@ -87,7 +88,7 @@ def _evaluate(taken: Claims, now: datetime, report: Report) -> None:
 
 def _live(rule_ids: Sequence[UUID]) -> dict[UUID, list[AlertInstance]]:
     found: dict[UUID, list[AlertInstance]] = defaultdict(list)
-    for alert in AlertInstance.objects.filter(alert_rule__in=list(rule_ids)).exclude(status=State.RESOLVED):
+    for alert in AlertInstance.objects.filter(alert_rule__in=rule_ids).exclude(status=State.RESOLVED):
         found[alert.alert_rule_id].append(alert)
     return found
 
@@ -100,7 +101,7 @@ def _questions(
     for rule_id, claim in taken.by_rule.items():
         rule = rules[rule_id]
         if rule.is_enabled and rule.alert_type == AlertType.THRESHOLD:
-            question = _guarded(claim, lambda rule=rule: findings.question_of(rule))
+            question = _guarded(claim, partial(findings.question_of, rule))
             if question is not None:
                 found[rule_id] = question
     return found
@@ -109,7 +110,7 @@ def _questions(
 def _share(questions: Sequence[Question], now: datetime) -> Round:
     assets = active_assets()
     windows = {window for question in questions for window in question.windows()}
-    places = {asset_id: place for place, asset_id in enumerate(assets.ids)}
+    places: dict[UUID | None, int] = {asset_id: place for place, asset_id in enumerate(assets.ids)}
     return Round(now, assets, Readings(windows, assets, now), standing.at(now, assets), places)
 
 

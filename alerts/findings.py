@@ -71,7 +71,7 @@ class Round:
     assets: AssetTable
     readings: Readings
     standing: Standing
-    places: Mapping[UUID, int]  # of the active assets, by their ids
+    places: Mapping[UUID | None, int]  # of the active assets, by their ids
     _chosen: dict[bytes, Mask] = field(default_factory=dict)
     _seen: dict[tuple[int, bytes], int] = field(default_factory=dict)
 
@@ -113,12 +113,12 @@ def answer(question: Question, shared: Round, live: Sequence[AlertInstance]) -> 
     breached = np.zeros(len(chosen), dtype=bool) if quiet else chosen.copy()
     for one in () if quiet else judged:
         breached &= one.breached
-    held = {alert.asset_id: alert for alert in live if alert.asset_id in shared.places}
+    held = {shared.places[alert.asset_id]: alert for alert in live if alert.asset_id in shared.places}
     concerned = set(np.flatnonzero(breached).tolist())
-    concerned |= {shared.places[asset_id] for asset_id in held if chosen[shared.places[asset_id]]}
+    concerned |= {place for place in held if chosen[place]}
     found = []
     for place in sorted(concerned):
-        alert = held.get(shared.assets.ids[place])
+        alert = held.get(place)
         found.append((_subject(question, judged, place, shared, alert), alert))
     told = {id(alert) for _, alert in found}
     return Answer(seen, found, [alert for alert in live if id(alert) not in told])
@@ -205,9 +205,14 @@ def _subject(
     rule, first = question.rule, question.conditions[0]
     details = [one.details for one in judged]
     series, value = details[0].worst(place) or (None, None)
-    title, description = wording.describe(rule, first, str(shared.assets.names[place]), value, series)
     before = alert.context_data.get("breaching_series", []) if alert else []
     asset_id = shared.assets.ids[place]
+    labels = {"metric_name": first.metric_name} | (dict(series.labels) if series else {})
+    observation = Observation(_finding(details, place, before), shared.standing.reason(rule, place, labels))
+    if observation.finding is not Finding.BREACHED:
+        # Only a breach is put in words: what an alert says of itself stays what it was.
+        return Subject(rule, asset_id, observation, question.terms)
+    title, description = wording.describe(rule, first, str(shared.assets.names[place]), value, series)
     breaching = {one for each in details for one in each.breaching(place) + each.without_data(before)}
     context = {
         "metric_name": first.metric_name,
@@ -216,6 +221,4 @@ def _subject(
         "conditions": [wording.condition_text(one) for one in question.conditions],
         "breaching_series": sorted(breaching),
     }
-    labels = {"metric_name": first.metric_name} | (dict(series.labels) if series else {})
-    observation = Observation(_finding(details, place, before), shared.standing.reason(rule, place, labels))
     return Subject(rule, asset_id, observation, question.terms, title, description, value, first.threshold, context)

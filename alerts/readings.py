@@ -70,7 +70,7 @@ class Column:
     assets: int
 
     def of(self, place: int) -> Series:
-        return self.series[self.places[place]]
+        return self.series[int(self.places[place])]
 
     @cached_property
     def present(self) -> NDArray[np.bool_]:

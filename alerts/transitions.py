@@ -33,10 +33,10 @@ class Subject:
     asset_id: UUID
     observation: Observation
     terms: Terms
-    title: str
-    description: str
-    value: float | None
-    threshold: float | None
+    title: str = ""
+    description: str = ""
+    value: float | None = None
+    threshold: float | None = None
     context: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -293,7 +293,7 @@ def _change(alert: AlertInstance, decided: Transition) -> None:
         setattr(alert, column, value)
 
 
-def _apply(alert: AlertInstance, decided: Transition, now: datetime, person: User, note: str) -> None:
+def _apply(alert: AlertInstance, decided: Transition, now: datetime, person: User | None, note: str) -> None:
     """What a person does to one alert."""
     _settled(alert, decided, now, person).save()
     _tell([_Step(alert, decided, note)], now, person)

@@ -7,7 +7,7 @@ all never.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -60,10 +60,11 @@ def find_series(selector: SeriesSelector) -> list[Series]:
                 FROM metric_series WHERE {where} ORDER BY metric_name, metric_labels, id""",
             parameters,
         )
-        return [_series_of(row) for row in cursor.fetchall()]
+        return [series_of(row) for row in cursor.fetchall()]
 
 
-def _series_of(row: tuple[Any, ...]) -> Series:
+def series_of(row: Sequence[Any]) -> Series:
+    """A row of metric_series: id, asset, name, type, unit, and its labels as text."""
     return Series(row[0], row[1], row[2], row[3], row[4], msgspec.json.decode(row[5]))
 
 

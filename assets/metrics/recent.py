@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import msgspec
 import numpy as np
 from django.db import connection
 
@@ -319,9 +318,10 @@ class _Layouts:
                    WHERE series.metric_name = ANY(%s)""",
                 [list(unknown.values()), list(unknown), names],
             )
-            for layout_id, place, *described, labels in cursor.fetchall():
-                found[layout_id].append((place, described[0]))
-                self._met[described[0]] = Series(*described, msgspec.json.decode(labels))
+            for layout_id, place, *described in cursor.fetchall():
+                series = query.series_of(described)
+                found[layout_id].append((place, series.id))
+                self._met[series.id] = series
         return found
 
 
