@@ -119,6 +119,11 @@ INGEST_MAX_DECODED_BYTES = env.int("WEDSYNC_INGEST_MAX_DECODED_BYTES", default=3
 
 METRIC_RETENTION_DAYS = env.int("WEDSYNC_METRIC_RETENTION_DAYS", default=90)
 METRIC_DAILY_RETENTION_DAYS = env.int("WEDSYNC_METRIC_DAILY_RETENTION_DAYS", default=5 * 366)
+# Rules judge windows that end so long before now, in which the newest samples are complete.
+EVALUATION_DELAY_SECONDS = env.float("WEDSYNC_EVALUATION_DELAY_SECONDS", default=0.5)
+# A sample that comes in later than this after its own time is back-filled: kept, and judged by no rule.
+EVALUATION_LATENESS_SECONDS = env.int("WEDSYNC_EVALUATION_LATENESS_SECONDS", default=600)
+
 # Private networks that webhooks and probes may reach, as CIDRs; cloud metadata addresses never.
 OUTGOING_ALLOWED_NETWORKS = env.list("WEDSYNC_ALLOWED_NETWORKS", default=[])
 # The folder of the lists of scrape targets; a job names files in it and nothing else of this machine.
