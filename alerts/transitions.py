@@ -151,9 +151,7 @@ def _in_batches(
 
 def _begin(batch: Sequence[tuple[Subject, Transition]], now: datetime) -> int:
     steps = [_Step(_settled(_new(subject, now), decided, now), decided) for subject, decided in batch]
-    # The partial unique index leaves out what another evaluator opened in the same moment.
-    AlertInstance.objects.bulk_create([step.alert for step in steps], ignore_conflicts=True)
-    ours = set(AlertInstance.objects.filter(pk__in=[step.alert.pk for step in steps]).values_list("pk", flat=True))
+    ours = _insert([step.alert for step in steps])
     return _tell([step for step in steps if step.alert.pk in ours], now)
 
 
@@ -263,6 +261,39 @@ def _save_marks(batch: Sequence[tuple[Subject, AlertInstance]], now: datetime) -
     """An alert that an operator has moved on meanwhile is left to the next evaluation."""
     _update([alert for _, alert in batch], _MARKS, "alert.status = seen.status", now)
     return 0
+
+
+# What a new alert has besides; everything else has its default.
+_BEGINNING = {
+    "id": "uuid",
+    "alert_rule_id": "uuid",
+    "asset_id": "uuid",
+    "alert_key": "text",
+    "severity": "text",
+    "status": "text",
+    "first_triggered_at": "timestamptz",
+    "opened_at": "timestamptz",
+    "notification_status": "jsonb",
+    "impact_assessment": "jsonb",
+}
+
+
+def _insert(alerts: Sequence[AlertInstance]) -> set[UUID]:
+    """Insert new alerts by one statement; answers those that are there then. The partial unique index leaves out what
+    another evaluator opened in the same moment."""
+    if not alerts:
+        return set()
+    types = _BEGINNING | _MARKS
+    rows = msgspec.json.encode([{name: getattr(alert, name) for name in types} for alert in alerts])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""INSERT INTO alert_instances ({", ".join(types)})
+                SELECT {", ".join(types)}
+                FROM jsonb_to_recordset(%s::jsonb) AS new ({", ".join(" ".join(column) for column in types.items())})
+                ON CONFLICT DO NOTHING RETURNING id""",
+            [rows.decode()],
+        )
+        return {row[0] for row in cursor.fetchall()}
 
 
 def _update(alerts: Sequence[AlertInstance], columns: Mapping[str, str], where: str, now: datetime) -> None:
