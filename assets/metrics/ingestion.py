@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from assets.metrics import directory, grouping, layouts
 from assets.metrics.committing import Unavailable, committer, lookup_connection
-from assets.metrics.frames import Frames
+from assets.metrics.frames import Frames, copy_rows
 from assets.metrics.identity import SeriesKey
 from assets.metrics.labelled import Labelled, Named, NotASeries
 from assets.metrics.layouts import Place
@@ -81,7 +81,7 @@ def store(decoded: Decoded, sender: Sender, now: datetime, find_assets: AssetFin
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise Unavailable(str(error)) from error
     if frames:
-        committer().submit(b"".join(frame.copy_rows() for frame in frames), sender.credential)
+        committer().submit(copy_rows(frames), sender.credential)
         outcome.accepted = sum(frame.sample_count() for frame in frames)
     return outcome
 

@@ -67,3 +67,13 @@ def text(buffer: bytes, field: Field) -> str:
         return buffer[field.begin : field.end].decode()
     except UnicodeDecodeError as error:
         raise Malformed("a text is not UTF-8") from error
+
+
+def write_varint(value: int) -> bytes:
+    """An unsigned number as it stands on the wire."""
+    written = bytearray()
+    while value > 0x7F:
+        written.append(value & 0x7F | 0x80)
+        value >>= 7
+    written.append(value)
+    return bytes(written)

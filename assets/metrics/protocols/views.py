@@ -16,7 +16,7 @@ _REASONS_SHOWN = 5
 def told(outcome: Outcome, place: str) -> str:
     """One line on what was refused and what was kept; senders log little more than that."""
     first: dict[tuple[str, str], Refusal] = {}
-    for refusal in outcome.refusals:
+    for refusal in sorted(outcome.refusals, key=lambda one: one.index):
         first.setdefault((refusal.field, refusal.reason), refusal)
     shown = [f"{place} {one.index}: {one.field}: {one.reason}" for one in list(first.values())[:_REASONS_SHOWN]]
     more = "; and other reasons" if len(first) > _REASONS_SHOWN else ""
