@@ -20,13 +20,9 @@ from assets.metrics import ingestion, wire
 from assets.metrics.committing import Revoked, Unavailable
 from assets.metrics.ingestion import Outcome
 from assets.metrics.owners import find_assets
-from assets.metrics.wire import Decoded
+from assets.metrics.wire import Decoded, UnknownMediaType
 from wedsync_monitor.policy import Verb
 from wedsync_monitor.web.errors import RETRY_AFTER_SECONDS
-
-
-class UnknownMediaType(wire.Malformed):
-    """The body is of a kind that is not understood."""
 
 
 class WayIn(Protocol):

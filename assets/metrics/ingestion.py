@@ -38,9 +38,14 @@ class Sender:
 
 @dataclass
 class Outcome:
-    """How many samples are committed, and what was refused."""
+    """How many samples are committed, and what was refused.
+
+    `written` counts those of label sets as their protocols do: whatever was not refused, so also stale markers and what
+    came twice.
+    """
 
     accepted: int = 0
+    written: int = 0
     refusals: list[Refusal] = field(default_factory=list)
 
 
@@ -205,7 +210,13 @@ def _single_series(
 def _lay_out_labelled(
     labelled: Labelled, sender: Sender, bounds: _Bounds, find_assets: AssetFinder, outcome: Outcome
 ) -> list[Frames]:
-    labelled = _usable(labelled, bounds, outcome)
+    sent, refused = len(labelled.origin), len(outcome.refusals)
+    frames = _lay_out_written(_usable(labelled, bounds, outcome), sender, find_assets, outcome)
+    outcome.written = sent - (len(outcome.refusals) - refused)
+    return frames
+
+
+def _lay_out_written(labelled: Labelled, sender: Sender, find_assets: AssetFinder, outcome: Outcome) -> list[Frames]:
     if not len(labelled.origin):
         return []
 
