@@ -15,6 +15,7 @@ import psycopg
 from django.conf import settings
 from numpy.typing import NDArray
 
+from assets import discovered
 from assets.metrics import directory, grouping, layouts
 from assets.metrics.committing import Unavailable, committer, lookup_connection
 from assets.metrics.frames import Frames, copy_rows
@@ -34,6 +35,7 @@ class Sender:
     credential: UUID | None = None
     agent_id: UUID | None = None
     own_asset: UUID | None = None
+    may_discover: bool = False  # unknown hosts become assets
 
 
 @dataclass
@@ -135,10 +137,15 @@ def _owner_of(name: str | None, sender: Sender, assets: dict[str, UUID]) -> UUID
     """The asset that a sender means by `name`; or why the sender may not write it."""
     asset_id = sender.own_asset if name is None else assets.get(name)
     if asset_id is None:
-        return "name the asset by its id or name" if name is None else f"no asset has the id or name {name!r}"
+        return "name the asset by its id or name" if name is None else _unknown(name, sender)
     if sender.own_asset is not None and asset_id != sender.own_asset:
         return "an agent key writes its own asset's metrics only"
     return asset_id
+
+
+def _unknown(name: str, sender: Sender) -> str:
+    advice = discovered.REFUSED if sender.may_discover else "register it, or send with a token that may discover assets"
+    return f"no asset has the id or name {name!r}; {advice}"
 
 
 def _with_agent(key: SeriesKey, sender: Sender) -> SeriesKey:

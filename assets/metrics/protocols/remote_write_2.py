@@ -4,10 +4,10 @@
     TimeSeries { repeated uint32 labels_refs = 1; repeated Sample samples = 2; repeated Histogram histograms = 3;
                  exemplars = 4; metadata = 5; int64 created_timestamp = 6; }
 
-(https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/.) A series' references are written out as the label set that
-1.0 would have sent, so that a sender that changes its protocol goes on with the same series. For the same reason types
-are told from names, as in 1.0: metadata and created timestamps are passed over, and so are exemplars, of which the
-answer says that none was written.
+(https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/.) A series' references are written out as the label set
+that 1.0 would have sent, so that a sender that changes its protocol goes on with the same series. For the same reason
+types are told from names, as in 1.0: metadata and created timestamps are passed over, and so are exemplars, of which
+the answer says that none was written.
 """
 
 from __future__ import annotations

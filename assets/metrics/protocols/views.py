@@ -42,10 +42,9 @@ class _RemoteWrite:
 
     def answer(self, request: HttpRequest, outcome: Outcome) -> HttpResponse:
         """Says how much was written, which 2.0 asks for and 1.0 does not mind."""
+        response = HttpResponse(status=204)
         if outcome.refusals:
             response = self.refuse(request, 400, told(outcome, "series"))
-        else:
-            response = HttpResponse(status=204)
         for what, number in (("Samples", outcome.written), ("Histograms", 0), ("Exemplars", 0)):
             response[f"X-Prometheus-Remote-Write-{what}-Written"] = str(number)
         return response
