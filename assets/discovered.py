@@ -20,7 +20,7 @@ REFUSED = (
 )
 
 
-def discover(names: Collection[str], token_id: UUID | None, now: datetime) -> dict[str, UUID]:
+def discover(names: Collection[str], token_id: UUID, now: datetime) -> dict[str, UUID]:
     """The ids of the assets that are made of `names`, of which none exists; those that may not be are left out.
 
     They are servers of the production environment, marked by `configuration.discovered`, and the token's person is

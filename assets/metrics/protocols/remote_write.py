@@ -129,7 +129,8 @@ def are_samples(raw: _Raw, at: _Places) -> _Flags:
 
 def _are_labels(raw: _Raw, begins: _Places, ends: _Places, wanted: _Flags) -> _Flags:
     """Whether from each of `begins` label follows label until its end, of those `wanted`."""
-    place, whole = begins.copy(), wanted & (begins < ends)
+    place = begins.copy()
+    whole: _Flags = wanted & (begins < ends)
     for _ in range(_MOST_LABELS):
         going = np.flatnonzero(whole & (place < ends))
         if not len(going):
@@ -137,7 +138,8 @@ def _are_labels(raw: _Raw, begins: _Places, ends: _Places, wanted: _Flags) -> _F
         lengths, contents = _lengths(raw, place[going])
         whole[going] = (raw[place[going]] == LABEL) & (lengths >= 0)
         place[going] = contents + lengths
-    return whole & (place == ends)
+    whole &= place == ends
+    return whole
 
 
 def read_samples(raw: _Raw, at: _Places) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
