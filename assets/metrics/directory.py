@@ -157,6 +157,8 @@ def _entries(page: _Page, names: Sequence[Hashable], wanted: NDArray[np.int64]) 
 def keep(scope: _Scope, entries: dict[Hashable, Entry]) -> None:
     """Remember `entries`."""
     global _young, _old
+    if not entries:
+        return
     generation = _young
     generation.taken += generation.pages.setdefault(scope, _Page()).keep(entries)
     with _turning:

@@ -36,6 +36,12 @@ def test_what_was_kept_is_found_by_its_sender_only():
     assert known([b"a"], scope=("remote write", uuid.uuid4())) == [None]
 
 
+def test_nothing_to_keep_is_nothing_kept():
+    directory.keep(SCOPE, {})
+    assert known([b"a"]) == [None]
+    assert known([]) == []
+
+
 def test_series_of_an_owner_that_is_gone_are_unknown():
     directory.keep(SCOPE, {b"a": Entry(WEB, 1), b"b": Entry(DB, 2)})
     assert known([b"a", b"b"], lambda owners: [owner == DB for owner in owners]) == [None, ("db-01", 2)]
