@@ -31,13 +31,14 @@ class UserAdmin(PolicyModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(PolicyModelAdmin):
-    """Tokens are made by `manage.py api_token`; here they are seen and revoked."""
+    """Tokens are made by `manage.py api_token`; here they are seen, may discover assets or not, and are revoked."""
 
-    list_display = ("label", "user", "scope", "created_at", "expires_at", "revoked_at", "last_used_at")
-    list_filter = ("scope",)
+    list_display = ("label", "user", "scope", "may_discover", "created_at", "expires_at", "revoked_at", "last_used_at")
+    list_filter = ("scope", "may_discover")
     search_fields = ("label", "user__username")
     list_select_related = ("user",)
-    fields = readonly_fields = ("label", "user", "scope", "created_at", "expires_at", "revoked_at", "last_used_at")
+    readonly_fields = ("label", "user", "scope", "created_at", "expires_at", "revoked_at", "last_used_at")
+    fields = ("may_discover", *readonly_fields)
     actions = ("revoke",)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:

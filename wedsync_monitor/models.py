@@ -36,6 +36,9 @@ class ApiToken(models.Model):
     label = models.TextField(help_text="What uses this token.")
     digest = models.BinaryField(max_length=32, unique=True, editable=False)
     scope = schema.choice(TokenScope, TokenScope.FULL)
+    may_discover = models.BooleanField(
+        **schema.fixed(False), help_text="Hosts that are unknown become assets when it sends their metrics."
+    )
     created_at = schema.created_at()
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)

@@ -26,10 +26,24 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def issue(user: User, label: str, now: datetime, scope: str = TokenScope.FULL, lifetime: timedelta = LIFETIME) -> str:
+def issue(
+    user: User,
+    label: str,
+    now: datetime,
+    scope: str = TokenScope.FULL,
+    lifetime: timedelta = LIFETIME,
+    may_discover: bool = False,
+) -> str:
     """Make a token for `user` and answer its secret: the only time that it is shown."""
     secret = PREFIX + secrets.token_urlsafe(32)
-    ApiToken.objects.create(user=user, label=label, digest=digest(secret), scope=scope, expires_at=now + lifetime)
+    ApiToken.objects.create(
+        user=user,
+        label=label,
+        digest=digest(secret),
+        scope=scope,
+        may_discover=may_discover,
+        expires_at=now + lifetime,
+    )
     return secret
 
 

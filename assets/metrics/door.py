@@ -21,17 +21,13 @@ from assets import authentication
 from assets.metrics import ingestion, wire
 from assets.metrics.committing import Revoked, Unavailable
 from assets.metrics.ingestion import Outcome
-from assets.metrics.owners import find_assets
-from assets.metrics.wire import Decoded
+from assets.metrics.owners import finder
+from assets.metrics.wire import Decoded, UnknownMediaType
 from wedsync_monitor import counters
 from wedsync_monitor.policy import Verb
 from wedsync_monitor.web.errors import RETRY_AFTER_SECONDS, is_outage
 
 _UNAVAILABLE = counters.key("wedsync_ingest_unavailable_total")
-
-
-class UnknownMediaType(wire.Malformed):
-    """The body is of a kind that is not understood."""
 
 
 class WayIn(Protocol):
@@ -118,7 +114,7 @@ def _take(way: WayIn, request: HttpRequest, now: datetime) -> Outcome:
     if sender is None:
         raise _Unknown
     decoded = way.decode(request, _body_of(request), int(now.timestamp() * 1000))
-    return ingestion.store(decoded, sender, now, find_assets)
+    return ingestion.store(decoded, sender, now, finder(sender.credential if sender.may_discover else None, now))
 
 
 def _authorization(request: HttpRequest) -> bytes:

@@ -25,7 +25,7 @@ class _Own:
             return columnar.decode(body)
         if request.content_type in ("application/json", "", "text/plain"):
             return wire.decode_json(body, now_ms)
-        raise door.UnknownMediaType(f"send application/json or {COLUMNAR[0]}, not {request.content_type}")
+        raise wire.UnknownMediaType(f"send application/json or {COLUMNAR[0]}, not {request.content_type}")
 
     def answer(self, request: HttpRequest, outcome: Outcome) -> HttpResponse:
         rejected = [asdict(refusal) for refusal in outcome.refusals[:_MAX_REFUSALS_SHOWN]]

@@ -15,9 +15,10 @@ import psycopg
 from django.conf import settings
 from numpy.typing import NDArray
 
+from assets import discovered
 from assets.metrics import directory, grouping, layouts
 from assets.metrics.committing import Unavailable, committer, lookup_connection
-from assets.metrics.frames import Frames
+from assets.metrics.frames import Frames, copy_rows
 from assets.metrics.identity import SeriesKey
 from assets.metrics.labelled import Labelled, Named, NotASeries
 from assets.metrics.layouts import Place
@@ -34,13 +35,19 @@ class Sender:
     credential: UUID | None = None
     agent_id: UUID | None = None
     own_asset: UUID | None = None
+    may_discover: bool = False  # unknown hosts become assets
 
 
 @dataclass
 class Outcome:
-    """How many samples are committed, and what was refused."""
+    """How many samples are committed, and what was refused.
+
+    `written` counts those of label sets as their protocols do: whatever was not refused, so also stale markers and what
+    came twice.
+    """
 
     accepted: int = 0
+    written: int = 0
     refusals: list[Refusal] = field(default_factory=list)
 
 
@@ -81,7 +88,7 @@ def store(decoded: Decoded, sender: Sender, now: datetime, find_assets: AssetFin
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise Unavailable(str(error)) from error
     if frames:
-        committer().submit(b"".join(frame.copy_rows() for frame in frames), sender.credential)
+        committer().submit(copy_rows(frames), sender.credential)
         outcome.accepted = sum(frame.sample_count() for frame in frames)
     return outcome
 
@@ -153,10 +160,15 @@ def _owner_of(name: str | None, sender: Sender, assets: dict[str, UUID]) -> UUID
     """The asset that a sender means by `name`; or why the sender may not write it."""
     asset_id = sender.own_asset if name is None else assets.get(name)
     if asset_id is None:
-        return "name the asset by its id or name" if name is None else f"no asset has the id or name {name!r}"
+        return "name the asset by its id or name" if name is None else _unknown(name, sender)
     if sender.own_asset is not None and asset_id != sender.own_asset:
         return "an agent key writes its own asset's metrics only"
     return asset_id
+
+
+def _unknown(name: str, sender: Sender) -> str:
+    advice = discovered.REFUSED if sender.may_discover else "register it, or send with a token that may discover assets"
+    return f"no asset has the id or name {name!r}; {advice}"
 
 
 def _with_agent(key: SeriesKey, sender: Sender) -> SeriesKey:
@@ -226,7 +238,13 @@ def _single_series(
 def _lay_out_labelled(
     labelled: Labelled, sender: Sender, bounds: _Bounds, find_assets: AssetFinder, outcome: Outcome
 ) -> list[Frames]:
-    labelled = _usable(labelled, bounds, outcome)
+    sent, refused = len(labelled.origin), len(outcome.refusals)
+    frames = _lay_out_written(_usable(labelled, bounds, outcome), sender, find_assets, outcome)
+    outcome.written = sent - (len(outcome.refusals) - refused)
+    return frames
+
+
+def _lay_out_written(labelled: Labelled, sender: Sender, find_assets: AssetFinder, outcome: Outcome) -> list[Frames]:
     if not len(labelled.origin):
         return []
 
