@@ -13,5 +13,8 @@ class AssetsConfig(AppConfig):
 
         policy.register(*POLICIES)
         audit.track(
-            *(self.get_model(name) for name in ("InfrastructureAsset", "MonitoringAgent", "AgentKey", "EnrolmentToken"))
+            *(
+                self.get_model(name)
+                for name in ("InfrastructureAsset", "MonitoringAgent", "AgentKey", "EnrolmentToken", "CatalogueEntry")
+            )
         )

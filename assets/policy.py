@@ -16,6 +16,11 @@ POLICIES = (
         managed_by(OPERATIONS, READERS),
     ),
     Policy(
+        "metric_catalogue",
+        ("assets.CatalogueEntry", "assets.SeriesUsage"),
+        {Verb.READ: OPERATIONS | frozenset(READERS), Verb.CHANGE: OPERATIONS},
+    ),
+    Policy(
         "metrics",
         ("assets.InfrastructureMetric", "assets.MetricSeries"),
         {Verb.READ: OPERATIONS | frozenset(READERS), Verb.SEND: OPERATIONS | {Role.DEVELOPER}},

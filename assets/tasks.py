@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from celery import shared_task
 
 from assets import agents, assessment
-from assets.metrics import compaction, head
+from assets.metrics import catalogue, compaction, head
 
 
 @shared_task
@@ -23,6 +23,17 @@ def compact_metrics() -> None:
     now = datetime.now(UTC)
     head.make_ahead(now)
     compaction.compact(now)
+    catalogue.note_seen(now)
+
+
+@shared_task
+def tally_series() -> None:
+    catalogue.tally(datetime.now(UTC))
+
+
+@shared_task
+def recount_series() -> None:
+    catalogue.recount(datetime.now(UTC))
 
 
 @shared_task

@@ -22,6 +22,8 @@ TICKS = (
     ("assets.tasks.refresh_health", 15),
     ("assets.tasks.watch_agents", 30),
     ("assets.tasks.compact_metrics", 300),
+    ("assets.tasks.tally_series", 60),
+    ("assets.tasks.recount_series", 3600),
     ("assets.tasks.forget_discoveries", 3600),
     ("wedsync_monitor.tasks.maintain_partitions", 3600),
     ("wedsync_monitor.tasks.note_beat", 5),
