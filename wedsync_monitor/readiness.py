@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from wedsync_monitor.tasks import BEAT_SEEN
+from wedsync_monitor.tasks import BEAT_SEEN, PARTITIONS_KEPT
 
 STALE_SECONDS = 30.0
 EVALUATOR_SEEN = "evaluator-seen"
@@ -57,6 +57,11 @@ def beat() -> str | None:
     return _stale(BEAT_SEEN, "beat has not ticked")
 
 
+def retention() -> str | None:
+    """What is over is dropped; what is to be archived first and could not be, is kept and fills the disk."""
+    return cache.get(PARTITIONS_KEPT) or None
+
+
 def _stale(key: str, text: str) -> str | None:
     seen = cache.get(key)
     if seen is None:
@@ -65,7 +70,7 @@ def _stale(key: str, text: str) -> str | None:
     return f"{text} for {age:.0f} s" if age > STALE_SECONDS else None
 
 
-CHECKS: tuple[Callable[[], str | None], ...] = (database, broker, evaluator, beat)
+CHECKS: tuple[Callable[[], str | None], ...] = (database, broker, evaluator, beat, retention)
 
 
 def metrics(request: HttpRequest) -> HttpResponse:

@@ -9,12 +9,19 @@ from wedsync_monitor import partitions
 from wedsync_monitor.retention import partitioned_tables
 
 BEAT_SEEN = "beat-seen"
+# Why partitions that are over are still there (read by /readyz).
+PARTITIONS_KEPT = "partitions-kept"
 
 
 @shared_task
 def maintain_partitions() -> None:
+    kept = []
     for table in partitioned_tables():
-        partitions.maintain(table, datetime.now(UTC).date())
+        try:
+            partitions.maintain(table, datetime.now(UTC).date())
+        except partitions.KeptBack as error:
+            kept.append(str(error))
+    cache.set(PARTITIONS_KEPT, "; ".join(kept), timeout=None)
 
 
 @shared_task

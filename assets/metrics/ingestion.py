@@ -170,7 +170,7 @@ def _frames_of_samples(
     rows = table[list(compress(origin, kept))]
     timestamps = np.array([sample.timestamp_ms for sample in compress(samples, kept)], dtype=np.int64)
     values = np.array([sample.value for sample in compress(samples, kept)], dtype=np.float64)
-    return _stack(connection, list(owners), grouping.group(rows[:, 0], rows[:, 1], timestamps, values))
+    return stack(connection, list(owners), grouping.group(rows[:, 0], rows[:, 1], timestamps, values))
 
 
 def _why_not(found: _Series | str, known: Known) -> tuple[str, str]:
@@ -186,9 +186,8 @@ def _why_no_series(place: Place, known: Known, field_of_asset: str) -> tuple[str
     return field_of_asset, "the asset was deleted"
 
 
-def _stack(
-    connection: psycopg.Connection[object], assets: list[UUID], grouped: list[grouping.Instants]
-) -> list[Frames]:
+def stack(connection: psycopg.Connection[object], assets: list[UUID], grouped: list[grouping.Instants]) -> list[Frames]:
+    """The frames of grouped samples, whose `asset` is a place in `assets`."""
     found = layouts.layout_ids(connection, [(assets[one.asset], one.series) for one in grouped])
     frames = []
     for one in grouped:
@@ -241,7 +240,7 @@ def _lay_out_labelled(
     rows = found.table[labelled.origin]
     assets = [owner.asset_id for owner in found.owners]
     grouped = grouping.group(rows[:, 0], rows[:, 1], labelled.timestamps, labelled.values)
-    return _stack(lookup_connection(), assets, grouped)
+    return stack(lookup_connection(), assets, grouped)
 
 
 def _usable(labelled: Labelled, bounds: _Bounds, outcome: Outcome) -> Labelled:

@@ -2,6 +2,7 @@
 
 import platform
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,7 +36,9 @@ def prepare(data_dir: Path, demo: bool = False) -> None:
     create_roles()
     create_administrator(data_dir)
     for table in partitioned_tables():
-        partitions.maintain(table, datetime.now(UTC).date())
+        # What cannot be dropped is no reason not to start: it is logged, and the next tick tells /readyz.
+        with suppress(partitions.KeptBack):
+            partitions.maintain(table, datetime.now(UTC).date())
     schedule_ticks()
     with audit.acting("first start"):
         from alerts import defaults
