@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from assets import agent_endpoints, agents_api, api, catalogue_api
+from assets import agent_endpoints, agents_api, api, catalogue_api, export_api
 from assets.metrics import endpoint
 
 urlpatterns = [
     path("metrics", endpoint.metrics, name="metrics"),
+    path("metrics/export", export_api.Export.as_view(), name="export"),
     path("metrics/catalogue", catalogue_api.Catalogue.as_view(), name="catalogue"),
     path("metrics/catalogue/<path:name>", catalogue_api.CatalogueDetail.as_view(), name="catalogue-entry"),
     path("assets", api.Assets.as_view(), name="assets"),
