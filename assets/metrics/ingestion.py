@@ -107,6 +107,8 @@ def _lay_out_samples(
             timely.append(sample)
     if not timely:
         return []
+    if len(timely) == 1:
+        return _lay_out_one(timely[0], sender, find_assets, outcome)
     # Most samples of a request share few series: whatever depends on the series alone is done once for each.
     numbers: dict[tuple[str | None, str | None, bytes], int] = {}
     origin = [numbers.setdefault((one.asset, one.also, one.key.fingerprint), len(numbers)) for one in timely]
@@ -117,6 +119,27 @@ def _lay_out_samples(
     return _frames_of_samples(timely, origin, found, sender, outcome)
 
 
+def _lay_out_one(sample: Sample, sender: Sender, find_assets: AssetFinder, outcome: Outcome) -> list[Frames]:
+    """The same for a request of one sample, for which gathering arrays would cost more than all else."""
+    found = _series_of(sample, sender, find_assets([name for name in (sample.asset, sample.also) if name is not None]))
+    if isinstance(found, str):
+        outcome.refusals.append(Refusal(sample.index, "asset_id", found))
+        return []
+    place, key, quality = found
+    layout_id = layouts.remembered(place)
+    if layout_id is None:
+        connection = lookup_connection()
+        known = layouts.series_ids(connection, {place: key}, {place: quality}, sender.is_limited)
+        if place not in known.ids:
+            outcome.refusals.append(Refusal(sample.index, *_why_not(found, known)))
+            return []
+        shape = (place.asset_id, (known.ids[place],))
+        layout_id = layouts.layout_ids(connection, [shape])[shape]
+        layouts.remember(place, layout_id)
+    return [Frames(place.asset_id, layout_id, np.array([sample.timestamp_ms]), np.array([[sample.value]]))]
+
+
+_DELETED = "the asset was deleted"
 _Series = tuple[Place, SeriesKey, float]
 
 
@@ -183,7 +206,7 @@ def _why_not(found: _Series | str, known: Known) -> tuple[str, str]:
 def _why_no_series(place: Place, known: Known, field_of_asset: str) -> tuple[str, str]:
     if reason := known.refused.get(place):
         return "metric_labels", reason
-    return field_of_asset, "the asset was deleted"
+    return field_of_asset, _DELETED
 
 
 def stack(connection: psycopg.Connection[object], assets: list[UUID], grouped: list[grouping.Instants]) -> list[Frames]:

@@ -74,6 +74,13 @@ def test_at_the_limit_new_series_are_refused_one_by_one(agent, now):
     assert len(stored_paths(now)) == 3
 
 
+def test_a_sample_that_comes_alone_is_refused_too(agent, now):
+    sender = as_agent(agent, now)
+    send(sender, now, *"abc")
+    assert "has all the 3" in send(sender, now, "d").refusals[0].reason
+    assert send(sender, now + timedelta(seconds=5), "a").accepted == 1
+
+
 def test_known_series_keep_flowing(agent, now):
     sender = as_agent(agent, now)
     send(sender, now, *"abc")
