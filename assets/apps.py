@@ -21,9 +21,5 @@ class AssetsConfig(AppConfig):
 
         partitions.before_drop("metric_block", _may_drop)
         policy.register(*POLICIES)
-        audit.track(
-            *(
-                self.get_model(name)
-                for name in ("InfrastructureAsset", "MonitoringAgent", "AgentKey", "EnrolmentToken", "CatalogueEntry")
-            )
-        )
+        tracked = ("InfrastructureAsset", "MonitoringAgent", "AgentKey", "EnrolmentToken", "Heartbeat", "ScrapeJob")
+        audit.track(*(self.get_model(name) for name in (*tracked, "CatalogueEntry")))

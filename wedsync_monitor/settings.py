@@ -127,6 +127,8 @@ METRIC_MAX_SERIES_PER_ASSET = env.int("WEDSYNC_METRIC_MAX_SERIES_PER_ASSET", def
 METRIC_MAX_SERIES_PER_NAME = env.int("WEDSYNC_METRIC_MAX_SERIES_PER_NAME", default=1_000_000)
 # Private networks that webhooks and probes may reach, as CIDRs; cloud metadata addresses never.
 OUTGOING_ALLOWED_NETWORKS = env.list("WEDSYNC_ALLOWED_NETWORKS", default=[])
+# The folder of the lists of scrape targets; a job names files in it and nothing else of this machine.
+FILE_SD_DIR = Path(env.str("WEDSYNC_FILE_SD", default=str(DATA_DIR / "file_sd")))
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="smtp://127.0.0.1:25")
 vars().update(EMAIL_CONFIG)
@@ -141,7 +143,7 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "wedsync_monitor.beat:LeadingScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_DEFAULT_QUEUE = "default"

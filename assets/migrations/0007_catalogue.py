@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('assets', '0004_blocks'),
+        ('assets', '0006_scraping'),
     ]
 
     operations = [
