@@ -125,6 +125,11 @@ METRIC_ARCHIVE_DIR = env.str("WEDSYNC_METRIC_ARCHIVE_DIR", default="")
 METRIC_MAX_SERIES_PER_AGENT = env.int("WEDSYNC_METRIC_MAX_SERIES_PER_AGENT", default=10_000)
 METRIC_MAX_SERIES_PER_ASSET = env.int("WEDSYNC_METRIC_MAX_SERIES_PER_ASSET", default=10_000)
 METRIC_MAX_SERIES_PER_NAME = env.int("WEDSYNC_METRIC_MAX_SERIES_PER_NAME", default=1_000_000)
+# Rules judge windows that end so long before now, in which the newest samples are complete.
+EVALUATION_DELAY_SECONDS = env.float("WEDSYNC_EVALUATION_DELAY_SECONDS", default=0.5)
+# A sample that comes in later than this after its own time is back-filled: kept, and judged by no rule.
+EVALUATION_LATENESS_SECONDS = env.int("WEDSYNC_EVALUATION_LATENESS_SECONDS", default=600)
+
 # Private networks that webhooks and probes may reach, as CIDRs; cloud metadata addresses never.
 OUTGOING_ALLOWED_NETWORKS = env.list("WEDSYNC_ALLOWED_NETWORKS", default=[])
 # The folder of the lists of scrape targets; a job names files in it and nothing else of this machine.

@@ -184,7 +184,7 @@ _committers: dict[_Place, Committer] = {}
 _lock = threading.Lock()
 
 
-def _place() -> _Place:
+def place() -> _Place:
     """This process and its database; a forked child has a place of its own."""
     from django.db import connection
 
@@ -194,11 +194,11 @@ def _place() -> _Place:
 
 def committer() -> Committer:
     """This process's committer."""
-    place = _place()
+    own = place()
     with _lock:
-        if place not in _committers:
-            _committers[place] = Committer(conninfo())
-        return _committers[place]
+        if own not in _committers:
+            _committers[own] = Committer(conninfo())
+        return _committers[own]
 
 
 _local = threading.local()
@@ -206,10 +206,10 @@ _local = threading.local()
 
 def lookup_connection() -> psycopg.Connection[Any]:
     """This thread's autocommit connection for series and layouts. Raises Unavailable."""
-    place = _place()
-    if getattr(_local, "place", None) != place or _local.connection.closed or _local.connection.broken:
+    own = place()
+    if getattr(_local, "place", None) != own or _local.connection.closed or _local.connection.broken:
         try:
-            _local.connection, _local.place = connect(conninfo(), _COMMIT_TIMEOUT_SECONDS), place
+            _local.connection, _local.place = connect(conninfo(), _COMMIT_TIMEOUT_SECONDS), own
         except psycopg.OperationalError as error:
             raise Unavailable(str(error)) from error
     connection: psycopg.Connection[Any] = _local.connection

@@ -7,7 +7,7 @@ all never.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -61,10 +61,11 @@ def find_series(selector: SeriesSelector, limit: int | None = None) -> list[Seri
                 FROM metric_series WHERE {where} ORDER BY metric_name, metric_labels, id LIMIT %(limit)s""",
             parameters | {"limit": limit},
         )
-        return [_series_of(row) for row in cursor.fetchall()]
+        return [series_of(row) for row in cursor.fetchall()]
 
 
-def _series_of(row: tuple[Any, ...]) -> Series:
+def series_of(row: Sequence[Any]) -> Series:
+    """A row of metric_series: id, asset, name, type, unit, and its labels as text."""
     return Series(row[0], row[1], row[2], row[3], row[4], msgspec.json.decode(row[5]))
 
 
@@ -93,7 +94,7 @@ _Cells = tuple[Ints, Ints, Floats]  # series ids, timestamps and values of k sam
 def _from_head(selector: SeriesSelector, start: datetime, end: datetime) -> _Cells:
     where, parameters = _conditions(selector)
     # A frame is read once for all the positions of its layout that are wanted.
-    copied = _copy_out(
+    copied = copy_out(
         f"""{_wanted(where)}
             SELECT wanted.series_id::bigint, frame.ts, frame."values"[wanted.place]
             FROM metric_frame frame
@@ -137,7 +138,8 @@ def _from_blocks(selector: SeriesSelector, start: datetime, end: datetime) -> _C
     return ids[kept], timestamps[kept], values[kept]
 
 
-def _copy_out(query: str, parameters: dict[str, Any]) -> bytes:
+def copy_out(query: str, parameters: dict[str, Any]) -> bytes:
+    """What `query` answers, in PostgreSQL's binary COPY format."""
     with connection.cursor() as cursor:
         parts: list[bytes] = []
         with cursor.cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)", parameters) as copy:  # type: ignore[attr-defined]
@@ -203,7 +205,7 @@ def _begins(ids: Ints, hours: Ints) -> Ints:
 def _stored_statistics(selector: SeriesSelector, start: datetime, end: datetime) -> tuple[Ints, Ints, Floats]:
     where, parameters = _conditions(selector)
     picked = ", ".join(f"block.statistics[7 * wanted.place - {7 - number}]" for number in range(1, 8))
-    copied = _copy_out(
+    copied = copy_out(
         f"""{_wanted(where)}
             SELECT wanted.series_id::bigint, block.hour, {picked}
             FROM metric_block block

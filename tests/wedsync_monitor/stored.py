@@ -115,6 +115,13 @@ def escalation(n: int) -> alerts.EscalationPolicy:
     )
 
 
+def silence(n: int) -> alerts.Silence:
+    matchers = [{"name": "asset", "value": f"web-{n}"}]
+    return alerts.Silence.objects.create(
+        matchers=matchers, starts_at=NOW, ends_at=LATER, comment="disk is being replaced", created_by=person(n)
+    )
+
+
 def window(n: int) -> alerts.MaintenanceWindow:
     return alerts.MaintenanceWindow.objects.create(
         window_name=f"window-{n}", start_time=NOW, end_time=LATER,
@@ -206,6 +213,7 @@ MAKE: dict[str, Callable[[int], Model]] = {
     "alerts.NotificationDelivery": delivery,
     "alerts.EscalationPolicy": escalation,
     "alerts.MaintenanceWindow": window,
+    "alerts.Silence": silence,
     "alerts.PerformanceBaseline": baseline,
     "synthetic.SyntheticCheck": check,
     "synthetic.SyntheticCheckResult": result,

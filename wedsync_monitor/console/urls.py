@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path
 
+from alerts import suppression_views as suppression
 from alerts import views as alerts
 from assets import catalogue_views as catalogue
 from assets import views as assets
@@ -40,6 +41,16 @@ urlpatterns = [
     path("alerts/rules/new", alerts.rule_new, name="rule-new"),
     path("alerts/rules/<uuid:pk>", alerts.rule_edit, name="rule"),
     path("alerts/rules/<uuid:pk>/test", alerts.rule_test, name="rule-test"),
+    path("alerts/maintenance", suppression.window_list, name="windows"),
+    path("alerts/maintenance/new", suppression.window_new, name="window-new"),
+    path("alerts/maintenance/<uuid:pk>", suppression.window_edit, name="window"),
+    path("alerts/maintenance/<uuid:pk>/start", suppression.window_deed, {"deed": "start"}, name="window-start"),
+    path("alerts/maintenance/<uuid:pk>/end", suppression.window_deed, {"deed": "end"}, name="window-end"),
+    path("alerts/maintenance/<uuid:pk>/extend", suppression.window_deed, {"deed": "extend"}, name="window-extend"),
+    path("alerts/maintenance/<uuid:pk>/cancel", suppression.window_deed, {"deed": "cancel"}, name="window-cancel"),
+    path("alerts/silences", suppression.silence_list, name="silences"),
+    path("alerts/silences/new", suppression.silence_new, name="silence-new"),
+    path("alerts/silences/<uuid:pk>/end", suppression.silence_end, name="silence-end"),
     path("alerts/<uuid:pk>", alerts.alert_detail, name="alert"),
     path("alerts/<uuid:pk>/acknowledge", alerts.alert_acknowledge, name="alert-acknowledge"),
     path("alerts/<uuid:pk>/resolve", alerts.alert_resolve, name="alert-resolve"),
