@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('assets', '0006_scraping'),
+        ('assets', '0007_frames_by_arrival'),
     ]
 
     operations = [

@@ -4,7 +4,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("assets", "0007_catalogue")]
+    dependencies = [("assets", "0008_catalogue")]
     operations = [
         migrations.RunSQL(
             """CREATE TABLE metric_restored (day date PRIMARY KEY, until timestamptz NOT NULL);
