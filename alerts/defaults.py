@@ -46,6 +46,15 @@ def create_rules() -> None:
     _rule("Disk nearly full", "disk_usage_percent", 90, 87, "critical", 300, "A file system is nearly full.")
     _rule("Heavy swapping", "swap_usage_percent", 80, 60, "medium", 600, "Memory is short; the host swaps.")
     _rule("Slow responses", "response_time_ms", 1000, 800, "high", 300, "Couples and guests wait for pages.")
+    _rule(
+        "Series refused",
+        "series_refused",
+        0,
+        0,
+        "medium",
+        300,
+        "A sender makes more series than it may: some label has too many values. Known series keep flowing.",
+    )
     _rule("High error rate", "error_rate_percent", 5, 2, "critical", 300, "Requests fail.")
     # There is a sample a minute: one that says that a job is missing alarms at once.
     silent = {"metric_name": "heartbeat_up", "operator": "lt", "threshold": 1, "aggregation": "min", "time_window": 90}

@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from assets import assessment, charts, topology
-from assets.metrics import query
+from assets.metrics import archive, query
 from assets.metrics.query import SeriesSelector
 from assets.metrics.samples import Samples
 from assets.models import HealthStatus, InfrastructureAsset
@@ -224,6 +224,7 @@ def requested_samples(request: Request, asset: InfrastructureAsset, span: Span) 
     return charts.read(asset.pk, names, span)
 
 
+NOTICES = serializers.ListField(child=serializers.CharField(), help_text="Which days are archived and not read.")
 SHOWN_METRICS = inline_serializer(
     "AssetMetrics",
     {
@@ -253,6 +254,7 @@ SHOWN_METRICS = inline_serializer(
                 )
             },
         ),
+        "notices": NOTICES,
     },
 )  # fmt: skip
 
@@ -282,6 +284,7 @@ class AssetMetrics(APIView):
                     "metrics": charts.history(samples, requested_points(request)),
                 },
                 "performance_indicators": charts.indicators(asset, span, now, judged.score),
+                "notices": archive.notice(span.start, span.end, now),
             }
         )
 
@@ -300,6 +303,7 @@ SHOWN_CHART = inline_serializer(
         ),
         "thresholds": serializers.ListField(child=serializers.DictField()),
         "annotations": serializers.ListField(child=serializers.DictField()),
+        "notices": NOTICES,
     },
 )
 
@@ -317,7 +321,9 @@ class AssetChart(APIView):
         drawn = charts.chart(samples, requested_points(request))
         ends = [int(moment.timestamp() * 1000) for moment in (span.start, span.end)]
         lines = charts.thresholds(samples)
-        return Response({"span": ends, "series": drawn, "thresholds": lines, "annotations": []})
+        notices = archive.notice(span.start, span.end, timezone.now())
+        shown = {"span": ends, "series": drawn, "thresholds": lines, "annotations": [], "notices": notices}
+        return Response(shown)
 
 
 SHOWN_HEALTH = inline_serializer(

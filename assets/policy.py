@@ -18,6 +18,11 @@ POLICIES = (
     Policy("scraping", ("assets.ScrapeJob", "assets.ScrapeTarget"), managed_by(OPERATIONS, READERS)),
     Policy("heartbeats", ("assets.Heartbeat",), managed_by(OPERATIONS, READERS)),
     Policy(
+        "metric_catalogue",
+        ("assets.CatalogueEntry", "assets.SeriesUsage"),
+        {Verb.READ: OPERATIONS | frozenset(READERS), Verb.CHANGE: OPERATIONS},
+    ),
+    Policy(
         "metrics",
         ("assets.InfrastructureMetric", "assets.MetricSeries"),
         {Verb.READ: OPERATIONS | frozenset(READERS), Verb.SEND: OPERATIONS | {Role.DEVELOPER}},

@@ -6,7 +6,7 @@ from celery import shared_task
 
 from assets import agents, assessment
 from assets.heartbeats import pings
-from assets.metrics import compaction, head
+from assets.metrics import catalogue, compaction, head
 from assets.scraping import rounds, targets
 
 
@@ -25,6 +25,17 @@ def compact_metrics() -> None:
     now = datetime.now(UTC)
     head.make_ahead(now)
     compaction.compact(now)
+    catalogue.note_seen(now)
+
+
+@shared_task
+def tally_series() -> None:
+    catalogue.tally(datetime.now(UTC))
+
+
+@shared_task
+def recount_series() -> None:
+    catalogue.recount(datetime.now(UTC))
 
 
 @shared_task

@@ -2,13 +2,16 @@
 
 from django.urls import path
 
-from assets import agent_endpoints, agents_api, api
+from assets import agent_endpoints, agents_api, api, catalogue_api, export_api
 from assets.heartbeats import api as heartbeats
 from assets.metrics import endpoint
 from assets.scraping import api as scraping
 
 urlpatterns = [
     path("metrics", endpoint.metrics, name="metrics"),
+    path("metrics/export", export_api.Export.as_view(), name="export"),
+    path("metrics/catalogue", catalogue_api.Catalogue.as_view(), name="catalogue"),
+    path("metrics/catalogue/<path:name>", catalogue_api.CatalogueDetail.as_view(), name="catalogue-entry"),
     path("assets", api.Assets.as_view(), name="assets"),
     path("assets/<uuid:pk>", api.Asset.as_view(), name="asset"),
     path("assets/<uuid:pk>/metrics", api.AssetMetrics.as_view(), name="asset-metrics"),

@@ -18,6 +18,8 @@ from wedsync_monitor.selfmonitoring.measurements import METRICS, Measurement, Me
 
 STALE_SECONDS = 30.0
 BEAT_SEEN, EVALUATOR_SEEN = "beat-seen", "evaluator-seen"
+# Why partitions that are over are still there.
+PARTITIONS_KEPT = "partitions-kept"
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -76,6 +78,11 @@ def beat() -> str | None:
     return _stale(BEAT_SEEN, "beat has not ticked")
 
 
+def retention() -> str | None:
+    """What is over is dropped; what is to be archived first and could not be, is kept and fills the disk."""
+    return cache.get(PARTITIONS_KEPT) or None
+
+
 def _stale(key: str, text: str) -> str | None:
     seen = cache.get(key)
     if seen is None:
@@ -84,7 +91,7 @@ def _stale(key: str, text: str) -> str | None:
     return f"{text} for {age:.0f} s" if age > STALE_SECONDS else None
 
 
-CHECKS: tuple[Callable[[], str | None], ...] = (database, broker, evaluator, beat)
+CHECKS: tuple[Callable[[], str | None], ...] = (database, broker, evaluator, beat, retention)
 
 
 STATE_METRICS = {

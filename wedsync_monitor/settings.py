@@ -119,6 +119,12 @@ INGEST_MAX_DECODED_BYTES = env.int("WEDSYNC_INGEST_MAX_DECODED_BYTES", default=3
 
 METRIC_RETENTION_DAYS = env.int("WEDSYNC_METRIC_RETENTION_DAYS", default=90)
 METRIC_DAILY_RETENTION_DAYS = env.int("WEDSYNC_METRIC_DAILY_RETENTION_DAYS", default=5 * 366)
+# Where days of metrics are kept as Parquet files before they are dropped; nowhere unless it is set.
+METRIC_ARCHIVE_DIR = env.str("WEDSYNC_METRIC_ARCHIVE_DIR", default="")
+# Series that an agent may have, that tokens may make on one asset, and that all may make of one metric name.
+METRIC_MAX_SERIES_PER_AGENT = env.int("WEDSYNC_METRIC_MAX_SERIES_PER_AGENT", default=10_000)
+METRIC_MAX_SERIES_PER_ASSET = env.int("WEDSYNC_METRIC_MAX_SERIES_PER_ASSET", default=10_000)
+METRIC_MAX_SERIES_PER_NAME = env.int("WEDSYNC_METRIC_MAX_SERIES_PER_NAME", default=1_000_000)
 # Rules judge windows that end so long before now, in which the newest samples are complete.
 EVALUATION_DELAY_SECONDS = env.float("WEDSYNC_EVALUATION_DELAY_SECONDS", default=0.5)
 # A sample that comes in later than this after its own time is back-filled: kept, and judged by no rule.

@@ -6,15 +6,20 @@ from celery import shared_task
 from django.core.cache import cache
 
 from wedsync_monitor import dead_mans_switch, partitions
-from wedsync_monitor.readiness import BEAT_SEEN
+from wedsync_monitor.readiness import BEAT_SEEN, PARTITIONS_KEPT
 from wedsync_monitor.retention import partitioned_tables
 from wedsync_monitor.selfmonitoring import recording
 
 
 @shared_task
 def maintain_partitions() -> None:
+    kept = []
     for table in partitioned_tables():
-        partitions.maintain(table, datetime.now(UTC).date())
+        try:
+            partitions.maintain(table, datetime.now(UTC).date())
+        except partitions.KeptBack as error:
+            kept.append(str(error))
+    cache.set(PARTITIONS_KEPT, "; ".join(kept), timeout=None)
 
 
 @shared_task

@@ -6,13 +6,15 @@ deleted takes its rows along; frames of a forgotten layout are never read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import psycopg
 
+from assets.metrics import limits
 from assets.metrics.identity import SeriesKey, layout_fingerprint
 from assets.metrics.recency import Recent
 
@@ -65,29 +67,42 @@ def remember(arrangement: Place, layout_id: int) -> None:
     _arrangements.keep({arrangement: layout_id})
 
 
+@dataclass(frozen=True)
+class Known:
+    """The ids of series, and why new ones were refused. Series of unknown assets are in neither."""
+
+    ids: dict[Place, int]
+    refused: Mapping[Place, str] = field(default_factory=dict)
+
+
 def series_ids(
     connection: psycopg.Connection[Any],
     wanted: dict[Place, SeriesKey],
     quality: dict[Place, float] | None = None,
-) -> dict[Place, int]:
-    """The ids of `wanted` series; missing ones are made by one statement. Unknown assets have none in the answer.
+    limited: bool = True,
+) -> Known:
+    """The ids of `wanted` series; missing ones are made by one statement, as far as their senders may (`limited`).
 
     `connection` must be in autocommit mode.
     """
     found = _series.find(wanted)
+    refused: dict[Place, str] = {}
     if strange := _missing(wanted, found):
         # A process that has just begun finds the series that others made; only new ones are inserted.
         made = _stored(connection, "metric_series", strange)
         if new := _missing(strange, made):
-            made |= _insert_series(connection, new, wanted, quality or {})
+            with connection.transaction():
+                refused = limits.refuse_excess(connection, new, wanted) if limited else {}
+                made |= _insert_series(connection, _missing(new, refused), wanted, quality or {})
             if raced := _missing(new, made):
                 made |= _stored(connection, "metric_series", raced)
         _series.keep(made)
         found |= made
-    return found
+    # One that was refused because another request was making it is there now.
+    return Known(found, {place: reason for place, reason in refused.items() if place not in found})
 
 
-def _missing(wanted: Iterable[Place], found: dict[Place, int]) -> list[Place]:
+def _missing(wanted: Iterable[Place], found: Mapping[Place, object]) -> list[Place]:
     """Sorted, so that two writers take the unique index in the same order and never wait for each other in a ring."""
     return sorted(place for place in wanted if place not in found)
 
@@ -114,15 +129,20 @@ def _insert_series(
         for place, key in ((place, wanted[place]) for place in places)
     ]
     made = connection.execute(
-        """INSERT INTO metric_series (asset_id, fingerprint, agent_id, metric_name, metric_type, metric_unit,
-                                      metric_labels, collection_method, data_quality_score)
-           SELECT asset.id, decode(substr(key, 33), 'hex'), agent_id, name, type, unit, labels, method, quality
-           FROM jsonb_to_recordset(%s::jsonb)
-                AS wanted (key text, agent_id uuid, name text, type text, unit text, labels jsonb, method text,
-                           quality float8)
-           JOIN infrastructure_assets asset ON asset.id = left(key, 32)::uuid
-           ON CONFLICT DO NOTHING
-           RETURNING uuid_send(asset_id) || fingerprint, id""",
+        """WITH made AS (
+               INSERT INTO metric_series (asset_id, fingerprint, agent_id, metric_name, metric_type, metric_unit,
+                                          metric_labels, collection_method, data_quality_score)
+               SELECT asset.id, decode(substr(key, 33), 'hex'), agent_id, name, type, unit, labels, method, quality
+               FROM jsonb_to_recordset(%s::jsonb)
+                    AS wanted (key text, agent_id uuid, name text, type text, unit text, labels jsonb, method text,
+                               quality float8)
+               JOIN infrastructure_assets asset ON asset.id = left(key, 32)::uuid
+               ON CONFLICT DO NOTHING
+               RETURNING *),
+           noted AS (
+               INSERT INTO metric_series_change (asset_id, agent_id, metric_name, series)
+               SELECT asset_id, agent_id, metric_name, count(*) FROM made GROUP BY 1, 2, 3)
+           SELECT uuid_send(asset_id) || fingerprint, id FROM made""",
         [msgspec.json.encode(rows).decode()],
         binary=True,
     )

@@ -51,14 +51,15 @@ def _conditions(selector: SeriesSelector) -> tuple[str, dict[str, Any]]:
     return " AND ".join(parts), parameters
 
 
-def find_series(selector: SeriesSelector) -> list[Series]:
-    """The series that `selector` names, whether or not they have samples now; ordered by name and labels."""
+def find_series(selector: SeriesSelector, limit: int | None = None) -> list[Series]:
+    """The series that `selector` names, whether or not they have samples now; ordered by name and labels. Of more than
+    `limit` any so many."""
     where, parameters = _conditions(selector)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT id, asset_id, metric_name, metric_type, metric_unit, metric_labels::text
-                FROM metric_series WHERE {where} ORDER BY metric_name, metric_labels, id""",
-            parameters,
+                FROM metric_series WHERE {where} ORDER BY metric_name, metric_labels, id LIMIT %(limit)s""",
+            parameters | {"limit": limit},
         )
         return [series_of(row) for row in cursor.fetchall()]
 

@@ -204,6 +204,10 @@ MAKE: dict[str, Callable[[int], Model]] = {
     "assets.ScrapeJob": scrape_job,
     "assets.ScrapeTarget": scrape_target,
     "assets.InfrastructureMetric": metric,
+    "assets.CatalogueEntry": lambda n: assets.CatalogueEntry.objects.create(
+        metric_name=f"metric_{n}", metric_types=["gauge"], first_seen=NOW, last_seen=NOW
+    ),
+    "assets.SeriesUsage": lambda n: assets.SeriesUsage.objects.create(asset=asset(n), series=n),
     "alerts.AlertRule": rule,
     "alerts.AlertInstance": alert,
     "alerts.NotificationDelivery": delivery,

@@ -7,6 +7,7 @@ from django.urls import path
 
 from alerts import suppression_views as suppression
 from alerts import views as alerts
+from assets import catalogue_views as catalogue
 from assets import views as assets
 from assets.heartbeats import views as heartbeats
 from assets.scraping import views as scraping
@@ -28,6 +29,8 @@ urlpatterns = [
     path("overview", overview, name="overview"),
     path("assets", assets.asset_list, name="assets"),
     path("assets/new", assets.asset_new, name="asset-new"),
+    path("assets/catalogue", catalogue.metric_list, name="metrics"),
+    path("assets/catalogue/<path:name>", catalogue.metric_detail, name="metric"),
     path("assets/<uuid:pk>/metrics", assets.asset_metrics, name="asset-metrics"),
     path("assets/<uuid:pk>/health", assets.asset_health, name="asset-health"),
     path("assets/<uuid:pk>/configure", assets.asset_configure, name="asset-configure"),

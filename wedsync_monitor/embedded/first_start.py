@@ -2,6 +2,7 @@
 
 import platform
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +27,8 @@ TICKS = (
     ("assets.tasks.scrape_due_targets", 1),
     ("assets.tasks.refresh_scrape_targets", 5),
     ("assets.tasks.compact_metrics", 300),
+    ("assets.tasks.tally_series", 60),
+    ("assets.tasks.recount_series", 3600),
     ("assets.tasks.forget_discoveries", 3600),
     ("wedsync_monitor.tasks.maintain_partitions", 3600),
     ("wedsync_monitor.tasks.note_beat", 5),
@@ -39,7 +42,9 @@ def prepare(data_dir: Path, demo: bool = False) -> None:
     create_roles()
     create_administrator(data_dir)
     for table in partitioned_tables():
-        partitions.maintain(table, datetime.now(UTC).date())
+        # What cannot be dropped is no reason not to start: it is logged, and the next tick tells /readyz.
+        with suppress(partitions.KeptBack):
+            partitions.maintain(table, datetime.now(UTC).date())
     schedule_ticks()
     with audit.acting("first start"):
         from alerts import defaults

@@ -30,6 +30,7 @@ STEPS = [
     "after drop",
     "daily rows written",
     "daily rows committed",
+    "expired",
 ]
 
 
@@ -152,7 +153,7 @@ def test_killed_at_any_point_it_loses_and_doubles_nothing(asset, noon, now, poin
 
 def test_two_compactors_do_not_meet(asset, noon, now):
     send(asset("web-01"), noon, 5, now)
-    with compaction._alone() as mine:
+    with compaction.alone() as mine:
         assert mine
         other = connections.create_connection("default")
         with other.cursor() as cursor:
