@@ -119,6 +119,10 @@ INGEST_MAX_DECODED_BYTES = env.int("WEDSYNC_INGEST_MAX_DECODED_BYTES", default=3
 
 METRIC_RETENTION_DAYS = env.int("WEDSYNC_METRIC_RETENTION_DAYS", default=90)
 METRIC_DAILY_RETENTION_DAYS = env.int("WEDSYNC_METRIC_DAILY_RETENTION_DAYS", default=5 * 366)
+# What one PromQL query may read and how long it may take.
+QUERY_MAX_SERIES = env.int("WEDSYNC_QUERY_MAX_SERIES", default=20_000)
+QUERY_MAX_SAMPLES = env.int("WEDSYNC_QUERY_MAX_SAMPLES", default=5_000_000)
+QUERY_TIMEOUT_SECONDS = env.float("WEDSYNC_QUERY_TIMEOUT_SECONDS", default=30.0)
 # Private networks that webhooks and probes may reach, as CIDRs; cloud metadata addresses never.
 OUTGOING_ALLOWED_NETWORKS = env.list("WEDSYNC_ALLOWED_NETWORKS", default=[])
 

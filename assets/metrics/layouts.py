@@ -124,13 +124,23 @@ def _insert_series(
         for place, key in ((place, wanted[place]) for place in places)
     ]
     connection.execute(
-        """INSERT INTO metric_series (asset_id, fingerprint, agent_id, metric_name, metric_type, metric_unit,
-                                      metric_labels, collection_method, data_quality_score)
-           SELECT asset_id, decode(fingerprint, 'hex'), agent_id, name, type, unit, labels, method, quality
-           FROM jsonb_to_recordset(%s::jsonb)
-                AS wanted (asset_id uuid, fingerprint text, agent_id uuid, name text, type text, unit text,
-                           labels jsonb, method text, quality float8)
-           WHERE EXISTS (SELECT FROM infrastructure_assets asset WHERE asset.id = wanted.asset_id)
+        """WITH made AS (
+               INSERT INTO metric_series (asset_id, fingerprint, agent_id, metric_name, metric_type, metric_unit,
+                                          metric_labels, collection_method, data_quality_score)
+               SELECT asset_id, decode(fingerprint, 'hex'), agent_id, name, type, unit, labels, method, quality
+               FROM jsonb_to_recordset(%s::jsonb)
+                    AS wanted (asset_id uuid, fingerprint text, agent_id uuid, name text, type text, unit text,
+                               labels jsonb, method text, quality float8)
+               WHERE EXISTS (SELECT FROM infrastructure_assets asset WHERE asset.id = wanted.asset_id)
+               ON CONFLICT DO NOTHING
+               RETURNING metric_labels, collection_method)
+           INSERT INTO metric_label (name, value)
+           SELECT DISTINCT pair.key, pair.value
+           FROM (SELECT DISTINCT jsonb_build_object('job', collection_method) || metric_labels AS labels FROM made) AS new
+           CROSS JOIN LATERAL jsonb_each_text(new.labels) AS pair
+           WHERE octet_length(pair.key) + octet_length(pair.value) < 2000
+           -- In order, so that two writers never wait for each other in a ring.
+           ORDER BY pair.key, pair.value
            ON CONFLICT DO NOTHING""",
         [msgspec.json.encode(rows).decode()],
     )

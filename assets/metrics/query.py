@@ -7,7 +7,7 @@ all never.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -29,11 +29,21 @@ HOUR_MS = 3_600_000
 
 @dataclass(frozen=True)
 class SeriesSelector:
-    """Which series: an empty part selects all. Labels must be equal; others of the series do not matter."""
+    """Which series: an empty part selects all. Labels must be equal; others of the series do not matter. Series that
+    are named by their ids need the ids of their assets too."""
 
     metric_names: tuple[str, ...] = ()
     asset_ids: tuple[UUID, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    series_ids: tuple[int, ...] = ()
+
+
+def of_series(series: Iterable[Series]) -> SeriesSelector:
+    """Just these."""
+    known = list(series)
+    return SeriesSelector(
+        asset_ids=tuple({one.asset_id for one in known}), series_ids=tuple(one.id for one in known)
+    )
 
 
 def _conditions(selector: SeriesSelector) -> tuple[str, dict[str, Any]]:
@@ -45,6 +55,9 @@ def _conditions(selector: SeriesSelector) -> tuple[str, dict[str, Any]]:
     if selector.asset_ids:
         parts.append("asset_id = ANY(%(assets)s)")
         parameters["assets"] = list(selector.asset_ids)
+    if selector.series_ids:
+        parts.append("id = ANY(%(series)s)")
+        parameters["series"] = list(selector.series_ids)
     if selector.labels:
         parts.append("metric_labels @> %(labels)s")
         parameters["labels"] = Jsonb(dict(selector.labels))

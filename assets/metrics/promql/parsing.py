@@ -35,6 +35,8 @@ def parse(text: str) -> Expression:
     """The tree of `text`, with types checked. Raises BadQuery."""
     if len(text) > MAX_LENGTH:
         raise BadQuery(f"send an expression of at most {MAX_LENGTH} characters")
+    if "\0" in text:
+        raise BadQuery("send text without NUL characters", text.index("\0"))
     parser = _Parser(text)
     if parser.peek().kind == "end":
         raise BadQuery("no expression found in input", 0)
