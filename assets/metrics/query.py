@@ -41,9 +41,7 @@ class SeriesSelector:
 def of_series(series: Iterable[Series]) -> SeriesSelector:
     """Just these."""
     known = list(series)
-    return SeriesSelector(
-        asset_ids=tuple({one.asset_id for one in known}), series_ids=tuple(one.id for one in known)
-    )
+    return SeriesSelector(asset_ids=tuple({one.asset_id for one in known}), series_ids=tuple(one.id for one in known))
 
 
 def _conditions(selector: SeriesSelector) -> tuple[str, dict[str, Any]]:

@@ -8,7 +8,6 @@ import numpy as np
 
 from assets.metrics.promql.syntax import Aggregation
 from assets.metrics.promql.vectors import Labels, Mask, Vector, dropped, grouped, key_of, only
-from assets.metrics.promql.windows import interpolated
 from assets.metrics.samples import Floats, Ints
 
 
@@ -88,6 +87,19 @@ def _quantile(rows: Vector, starts: Ints, q: Floats) -> Floats:
         full = counts > 0
         found[group, full] = interpolated(ordered, places[full], counts[full], q[full])
     return found
+
+
+def interpolated(ordered: Floats, starts: Ints, counts: Ints, q: Floats) -> Floats:
+    """The q-quantile of each run of ascending values, linear between neighbours; below 0 is -Inf, above 1 +Inf."""
+    with np.errstate(invalid="ignore"):
+        rank = np.where(np.isfinite(q), q, 0) * (counts - 1)
+        low = np.clip(np.floor(rank), 0, counts - 1).astype(np.int64)
+        high = np.minimum(low + 1, counts - 1)
+        weight = rank - np.floor(rank)
+        found = np.where(
+            weight > 0, ordered[starts + low] * (1 - weight) + ordered[starts + high] * weight, ordered[starts + low]
+        )
+    return np.select([np.isnan(q), q < 0, q > 1], [np.nan, -np.inf, np.inf], found)
 
 
 def _extreme(operand: Vector, groups: Ints, parameter: Floats, largest: bool) -> Vector:

@@ -33,9 +33,7 @@ def _result(kind: bytes, body: bytes) -> bytes:
 
 def _stamps(moments: Ints) -> list[bytes]:
     """Seconds with as many of three decimals as there are."""
-    return [
-        b"%d.%03d" % divmod(one, 1000) if one % 1000 else b"%d" % (one // 1000) for one in moments.tolist()
-    ]
+    return [b"%d.%03d" % divmod(one, 1000) if one % 1000 else b"%d" % (one // 1000) for one in moments.tolist()]
 
 
 def _numbers(values: Floats) -> list[bytes]:

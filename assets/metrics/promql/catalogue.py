@@ -10,12 +10,12 @@ from assets.metrics.promql import selecting
 from assets.metrics.promql.naming import DERIVED
 from assets.metrics.promql.syntax import NAME, Matcher
 from assets.metrics.promql.vectors import Key, Labels, key_of
-from wedsync_monitor.models import User
+from wedsync_monitor.policy import Person
 
 Choices = Sequence[Sequence[Matcher]]
 
 
-def label_sets(person: User, choices: Choices) -> list[Labels]:
+def label_sets(person: Person, choices: Choices) -> list[Labels]:
     """The label sets of the series that any of `choices` fits, in order."""
     found: dict[Key, Labels] = {}
     for matchers in choices:
@@ -23,20 +23,20 @@ def label_sets(person: User, choices: Choices) -> list[Labels]:
     return [found[key] for key in sorted(found)]
 
 
-def label_names(person: User, choices: Choices) -> list[str]:
+def label_names(person: Person, choices: Choices) -> list[str]:
     """The names of all labels that there are, or that the series of `choices` have."""
     names = selecting.stored_names(person, choices)
     return sorted(names | {NAME, *DERIVED}) if names is not None else []
 
 
-def label_values(person: User, label: str, choices: Choices) -> list[str]:
+def label_values(person: Person, label: str, choices: Choices) -> list[str]:
     """The values that `label` has anywhere, or among the series of `choices`."""
     if choices:
         return sorted(selecting.values_of(person, label, choices))
     return sorted(selecting.all_names(person) if label == NAME else selecting.all_values(person, label))
 
 
-def metadata(person: User, metric: str) -> dict[str, list[dict[str, str]]]:
+def metadata(person: Person, metric: str) -> dict[str, list[dict[str, str]]]:
     """{name: [{type, help, unit}]} of each metric: what its first series says."""
     names = selecting.all_names(person)
     wanted = sorted(names & {metric} if metric else names)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from assets.metrics.promql import aggregating, functions, histograms, operators, windows
+from assets.metrics.promql import aggregating, functions, histograms, operators, ranges
 from assets.metrics.promql.functions import MatchTexts
+from assets.metrics.promql.ranges import Ranges
 from assets.metrics.promql.syntax import (
     Aggregation,
     Binary,
@@ -26,32 +27,24 @@ from assets.metrics.samples import Floats, Ints
 # Prometheus's mark of a series that has ended (model/value/value.go, StaleNaN).
 STALE = np.uint64(0x7FF0000000000002)
 # What hourly statistics answer: where in blocks.STATISTICS, and how hours are put together.
-_HOURLY: dict[str, tuple[int, np.ufunc]] = {
-    "count_over_time": (0, np.add),
-    "sum_over_time": (1, np.add),
-    "avg_over_time": (1, np.add),
-    "min_over_time": (2, np.fmin),
-    "max_over_time": (3, np.fmax),
+_HOURLY = {
+    "count_over_time": (0, "sum"),
+    "sum_over_time": (1, "sum"),
+    "avg_over_time": (1, "sum"),
+    "min_over_time": (2, "min"),
+    "max_over_time": (3, "max"),
 }
-_OVER: dict[str, Callable[[windows.Windows], windows.Result]] = {
-    "rate": windows.rate,
-    "irate": windows.last_rate,
-    "increase": windows.increase,
-    "delta": windows.delta,
-    "idelta": windows.last_step,
-    "changes": windows.changes,
-    "resets": windows.resets,
-    "deriv": windows.slope,
-    "avg_over_time": windows.mean,
-    "min_over_time": windows.least,
-    "max_over_time": windows.greatest,
-    "sum_over_time": windows.total,
-    "count_over_time": windows.count,
-    "last_over_time": windows.last,
-    "present_over_time": windows.present,
-    "absent_over_time": windows.present,
-    "stddev_over_time": windows.deviation,
-    "stdvar_over_time": windows.variance,
+_OVER: dict[str, Callable[[Ranges], ranges.Result]] = {
+    **{f"{how}_over_time": ranges.aggregated(how) for how in ("avg", "min", "max", "sum", "count", "last", "stddev")},
+    **{how: ranges.aggregated(how) for how in ("rate", "increase", "delta")},
+    "irate": ranges.last_rate,
+    "idelta": ranges.last_step,
+    "changes": ranges.changes,
+    "resets": ranges.resets,
+    "deriv": ranges.slope,
+    "present_over_time": ranges.present,
+    "absent_over_time": ranges.present,
+    "stdvar_over_time": ranges.variance,
 }
 
 
@@ -86,7 +79,7 @@ class Evaluation:
     match: MatchTexts
 
     def value(self, node: Expression) -> Value:
-        """Raises BadQuery where series do not fit together, windows.TooMuch where windows hold too much."""
+        """Raises BadQuery where series do not fit together, ranges.TooMuch where windows hold too much."""
         match node:
             case Number():
                 return np.full(len(self.moments), node.value)
@@ -135,8 +128,7 @@ class Evaluation:
         if not len(window.timestamps):
             return nothing(len(self.moments)), np.empty((0, len(self.moments)))
         moments = self.moments - node.offset_ms
-        series = len(window.labels)
-        places = windows.positions(window.offsets, window.timestamps, moments, series) - 1
+        places = ranges.positions(window.offsets, window.timestamps, moments) - 1
         held = np.maximum(places, 0)
         taken = window.timestamps[held]
         there = (places >= window.offsets[:-1, None]) & (taken > moments - self.lookback_ms)
@@ -160,18 +152,23 @@ class Evaluation:
         if isinstance(found, HourlyWindow):
             return _hourly(node.function, found, moments, selector.range_ms)
         window = without_stale(found)
-        parts = windows.over(window.offsets, window.timestamps, window.values, moments, selector.range_ms)
-        if node.function == "quantile_over_time":
-            result = windows.quantile(parts, self.scalar(node.arguments[0]))
-        elif node.function == "predict_linear":
-            # From now on, whatever the offset of what is read.
-            result = windows.predicted(parts, self.scalar(node.arguments[1]) + selector.offset_ms / 1000)
+        if not len(window.values):
+            vector = nothing(len(moments))
         else:
-            result = _OVER[node.function](parts)
-        vector = _kept(Vector(window.labels, *result))
+            vector = _kept(
+                Vector(window.labels, *self._result(node, selector, Ranges(window, moments, selector.range_ms)))
+            )
         if node.function == "absent_over_time":
             return functions.absent(vector, selector)
         return vector if node.function == "last_over_time" else relabelled(vector, without_name)
+
+    def _result(self, node: Call, selector: Selector, parts: Ranges) -> ranges.Result:
+        if node.function == "quantile_over_time":
+            return ranges.quantile(parts, self.scalar(node.arguments[0]))
+        if node.function == "predict_linear":
+            # From now on, whatever the offset of what is read.
+            return ranges.predicted(parts, self.scalar(node.arguments[1]) + selector.offset_ms / 1000)
+        return _OVER[node.function](parts)
 
     def _ranked(self, node: Expression, descending: bool) -> Vector:
         """Only the answer at one instant has an order."""
@@ -205,7 +202,7 @@ _CALLS: dict[str, Callable[[Evaluation, tuple[Expression, ...]], Value]] = {
 
 
 def is_stale(values: Floats) -> Mask:
-    return values.view(np.uint64) == STALE
+    return np.equal(values.view(np.uint64), STALE)
 
 
 def without_stale(window: Window) -> Window:
@@ -224,9 +221,15 @@ def _kept(vector: Vector) -> Vector:
 
 def _hourly(function: str, window: HourlyWindow, moments: Ints, range_ms: int) -> Vector:
     """The same function from the statistics of the hours that end in each window."""
-    parts = windows.over(window.offsets, window.timestamps, window.statistics[:, 0], moments, range_ms)
-    column, reduce = _HOURLY[function]
-    values = windows.reduced(reduce, np.ascontiguousarray(window.statistics[:, column]), parts.begin, parts.end)
+    if not len(window.timestamps):
+        return nothing(len(moments))
+
+    def put_together(column: int, how: str) -> Floats:
+        values = np.ascontiguousarray(window.statistics[:, column])
+        columns = Window(window.labels, window.offsets, window.timestamps, values)
+        return ranges.aggregated(how)(Ranges(columns, moments, range_ms))[0]
+
+    values = put_together(*_HOURLY[function])
     if function == "avg_over_time":
-        values = values / windows.total(parts)[0]
-    return relabelled(_kept(Vector(window.labels, values, parts.counts > 0)), without_name)
+        values = values / put_together(0, "sum")
+    return relabelled(_kept(Vector(window.labels, values, ~np.isnan(values))), without_name)

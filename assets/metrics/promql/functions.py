@@ -9,7 +9,7 @@ import numpy as np
 
 from assets.metrics.promql.lexing import BadQuery
 from assets.metrics.promql.syntax import NAME, Expression, Selector
-from assets.metrics.promql.vectors import Labels, Vector, relabelled, without_name
+from assets.metrics.promql.vectors import Labels, Mask, Vector, relabelled, without_name
 from assets.metrics.samples import Floats
 
 # The groups of each text that a regular expression matches from beginning to end (group 0 is all of it); else None.
@@ -17,9 +17,9 @@ MatchTexts = Callable[[str, Sequence[str]], "list[tuple[str, ...] | None]"]
 _REFERENCE = re.compile(r"\$(?:(\$)|(\d{1,2})|\{(\d{1,2})\}|\{?(\w+)\}?)")
 
 
-def _round(values: Floats, nearest: Floats) -> Floats:
-    """To the nearest multiple; halves go up."""
-    inverse = 1 / nearest
+def _round(values: Floats, nearest: Floats | None = None) -> Floats:
+    """To the nearest multiple, of 1 if left out; halves go up."""
+    inverse = np.ones(1) if nearest is None else 1 / nearest
     return np.floor(values * inverse + 0.5) / inverse
 
 
@@ -38,7 +38,7 @@ OF_VALUES: dict[str, Callable[..., Floats]] = {
     "log10": np.log10,
     "sqrt": np.sqrt,
     "sgn": np.sign,
-    "round": lambda values, nearest=np.ones(1): _round(values, nearest),
+    "round": _round,
     "clamp": _clamp,
     "clamp_min": lambda values, least: np.maximum(values, least),
     "clamp_max": lambda values, most: np.minimum(values, most),
@@ -48,9 +48,9 @@ OF_VALUES: dict[str, Callable[..., Floats]] = {
 def of_values(function: str, vector: Vector, scalars: Sequence[Floats]) -> Vector:
     with np.errstate(all="ignore"):
         values = OF_VALUES[function](vector.values, *scalars)
-    there = vector.there
+    there: Mask = vector.there
     if function == "clamp":
-        there = there & ~(scalars[0] > scalars[1])
+        there = np.logical_and(there, scalars[0] <= scalars[1])
     return relabelled(Vector(vector.labels, values, there), without_name)
 
 

@@ -141,7 +141,7 @@ def _ambiguous(node: Binary, side: str) -> Callable[[Labels], BadQuery]:
     def refusal(labels: Labels) -> BadQuery:
         group = shown(dict(_signature(node.matching, labels)))
         return BadQuery(
-            f"found duplicate series for the match group {group} on the {side} hand-side of the operation {node.operator}: "
+            f"found duplicate series for the match group {group} on the {side} hand-side of {node.operator}: "
             "matching labels must be unique on one side; use on(…), ignoring(…) or group_left/group_right",
         )
 

@@ -117,7 +117,9 @@ class _Parser:
         labels = self._labels() if kind else ()
         side = self.accept("group_left", "group_right")
         if side is not None and (kind is None or operator in SETS):
-            raise BadQuery(f"{side.text} stands after on(…) or ignoring(…), and not with and, or, unless", side.position)
+            raise BadQuery(
+                f"{side.text} stands after on(…) or ignoring(…), and not with and, or, unless", side.position
+            )
         included = self._labels() if side and self.peek().text == "(" and self._are_labels() else ()
         many = side.text.lower().removeprefix("group_") if side else ""
         on = kind is not None and kind.text.lower() == "on"

@@ -7,19 +7,19 @@ import numpy as np
 from assets.metrics.promql import answers, checking, reading
 from assets.metrics.promql.evaluation import Evaluation, Value, needs
 from assets.metrics.promql.lexing import BadQuery
+from assets.metrics.promql.ranges import TooMuch
 from assets.metrics.promql.selecting import match_texts
 from assets.metrics.promql.syntax import SCALAR, VECTOR, Expression
 from assets.metrics.promql.vectors import Vector, Window
-from assets.metrics.promql.windows import TooMuch
 from assets.metrics.samples import Ints
-from wedsync_monitor.models import User
+from wedsync_monitor.policy import Person
 
 
 class Failed(Exception):
     """A well-formed query whose series do not fit together."""
 
 
-def at(person: User, expression: Expression, moment: int, lookback_ms: int) -> bytes:
+def at(person: Person, expression: Expression, moment: int, lookback_ms: int) -> bytes:
     """The result at one instant, as JSON. Raises BadQuery, TooMuch, Failed."""
     found = _evaluated(person, expression, np.array([moment], dtype=np.int64), lookback_ms)
     if isinstance(found, Vector):
@@ -29,7 +29,7 @@ def at(person: User, expression: Expression, moment: int, lookback_ms: int) -> b
     return answers.text(found, moment) if isinstance(found, str) else answers.scalar(float(found[0]), moment)
 
 
-def over(person: User, expression: Expression, moments: Ints, lookback_ms: int) -> bytes:
+def over(person: Person, expression: Expression, moments: Ints, lookback_ms: int) -> bytes:
     """The results at many instants, as JSON. Raises BadQuery, TooMuch, Failed."""
     kind = checking.type_of(expression)
     if kind not in (SCALAR, VECTOR):
@@ -41,7 +41,7 @@ def over(person: User, expression: Expression, moments: Ints, lookback_ms: int) 
     return answers.scalar_matrix(found, moments)
 
 
-def _evaluated(person: User, expression: Expression, moments: Ints, lookback_ms: int) -> Value:
+def _evaluated(person: Person, expression: Expression, moments: Ints, lookback_ms: int) -> Value:
     data = reading.read(person, list(needs(expression)), moments, lookback_ms)
     try:
         return Evaluation(moments, lookback_ms, data, match_texts).value(expression)

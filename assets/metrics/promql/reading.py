@@ -11,12 +11,12 @@ from django.db import connection
 
 from assets.metrics import query
 from assets.metrics.promql.evaluation import Data, Need
+from assets.metrics.promql.ranges import TooMuch
 from assets.metrics.promql.selecting import Found, find
 from assets.metrics.promql.syntax import Matcher, Selector
 from assets.metrics.promql.vectors import HourlyWindow, Key, Labels, Window, grouped, key_of
-from assets.metrics.promql.windows import TooMuch
 from assets.metrics.samples import Floats, Ints, Samples, Series
-from wedsync_monitor.models import User
+from wedsync_monitor.policy import Person
 
 HOUR_MS = query.HOUR_MS
 # Windows and steps of whole hours are answered from hourly statistics where the span is longer than this.
@@ -25,7 +25,7 @@ _RAW_AT_MOST_MS = 48 * HOUR_MS
 _SURELY_FEW = 10_000
 
 
-def read(person: User, wanted: Sequence[Need], moments: Ints, lookback_ms: int) -> Data:
+def read(person: Person, wanted: Sequence[Need], moments: Ints, lookback_ms: int) -> Data:
     """The data of `wanted` for an evaluation at `moments`. Raises BadQuery and its kind TooMuch."""
     found: dict[tuple[Matcher, ...], _Series] = {}
     data: dict[Need, Window | HourlyWindow] = {}
@@ -53,6 +53,8 @@ def _read(series: _Series, need: Need, moments: Ints, lookback_ms: int) -> Windo
     reach = selector.range_ms or lookback_ms
     first, last = int(moments[0]) - selector.offset_ms - reach, int(moments[-1]) - selector.offset_ms
     by_hour = need.hourly and _is_hourly(selector, moments)
+    if len(series.labels) * len(moments) > settings.QUERY_MAX_SAMPLES:
+        raise TooMuch(f"{len(series.labels)} series at {len(moments)} instants are too many; ask for a longer step")
     if not series.stored:
         return _no_hours() if by_hour else Window([], np.zeros(1, np.int64), np.empty(0, np.int64), np.empty(0))
     if by_hour:
@@ -106,18 +108,14 @@ def _no_hours() -> HourlyWindow:
 
 def _read_hours(series: _Series, first: int, last: int) -> HourlyWindow:
     """The statistics of the hours of (first, last], each hour's at its end."""
-    ids, hours, table = query.hourly_statistics(
-        query.of_series(series.stored), _moment(first), _moment(last - 1)
-    )
+    ids, hours, table = query.hourly_statistics(query.of_series(series.stored), _moment(first), _moment(last - 1))
     owners = {one.id: int(owner) for one, owner in zip(series.stored, series.owner, strict=True)}
     unique, inverse = np.unique(ids, return_inverse=True)
     owner = np.array([owners.get(series_id, -1) for series_id in unique.tolist()], dtype=np.int64)[inverse]
     # Two of one name in the same hour stay two rows: windows put hours together anyway.
     order = np.lexsort((hours, owner))
     order = order[owner[order] >= 0]
-    return HourlyWindow(
-        series.labels, _offsets(owner[order], len(series.labels)), hours[order] + HOUR_MS, table[order]
-    )
+    return HourlyWindow(series.labels, _offsets(owner[order], len(series.labels)), hours[order] + HOUR_MS, table[order])
 
 
 def _refuse_too_many(series: Sequence[Series], first: int, last: int) -> None:

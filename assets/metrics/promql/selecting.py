@@ -23,14 +23,13 @@ from psycopg.types.json import Jsonb
 
 from assets.metrics.promql.lexing import BadQuery
 from assets.metrics.promql.naming import Origin, labels_of
+from assets.metrics.promql.ranges import TooMuch
 from assets.metrics.promql.syntax import NAME, Matcher
 from assets.metrics.promql.vectors import Labels
-from assets.metrics.promql.windows import TooMuch
 from assets.metrics.samples import Series
 from assets.models import MetricSeries
 from wedsync_monitor import policy
-from wedsync_monitor.models import User
-from wedsync_monitor.policy import Verb
+from wedsync_monitor.policy import Person, Verb
 
 _STORED = '"metric_series"."metric_labels"'
 _ASSET = '"infrastructure_assets"'
@@ -66,7 +65,7 @@ class Found:
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """SQL that ends after QUERY_TIMEOUT_SECONDS. Raises TimedOut, and BadQuery for a regular expression that is none."""
+    """SQL that ends after QUERY_TIMEOUT_SECONDS. Raises TimedOut, and BadQuery where a regular expression is none."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = {int(settings.QUERY_TIMEOUT_SECONDS * 1000)}")
@@ -81,7 +80,7 @@ def bounded() -> Iterator[None]:
         raise
 
 
-def find(person: User, matchers: Sequence[Matcher]) -> list[Found]:
+def find(person: Person, matchers: Sequence[Matcher]) -> list[Found]:
     """The series that `person` may read and all of `matchers` fit. Raises TooMuch."""
     most = settings.QUERY_MAX_SERIES
     rows = _rows(person, matchers).annotate(labels=Cast("metric_labels", TextField()))
@@ -96,30 +95,31 @@ def find(person: User, matchers: Sequence[Matcher]) -> list[Found]:
 
 
 def _found(row: tuple[Any, ...]) -> Found:
-    asset_id, series_id, name, kind, unit, text, method, *asset = row
+    asset_id, series_id, name, kind, unit, text, method, asset_name, asset_type, environment = row
     stored: dict[str, str] = msgspec.json.decode(text)
-    return Found(Series(series_id, asset_id, name, kind, unit, stored), labels_of(name, stored, Origin(*asset, method)))
+    origin = Origin(asset_name, asset_type, environment, method)
+    return Found(Series(series_id, asset_id, name, kind, unit, stored), labels_of(name, stored, origin))
 
 
-def values_of(person: User, label: str, choices: Iterable[Sequence[Matcher]]) -> set[str]:
+def values_of(person: Person, label: str, choices: Iterable[Sequence[Matcher]]) -> set[str]:
     """The values that `label` has among the series of any of `choices`."""
     found: set[str] = set()
     most = settings.QUERY_MAX_SERIES
     for matchers in choices:
-        value = RawSQL(*_text(label), output_field=TextField())  # type: ignore[arg-type]
+        value = RawSQL(*_text(label), output_field=TextField())  # type: ignore[arg-type]  # noqa: S611
         rows = _rows(person, matchers).annotate(value=value).exclude(value="").values_list("value", flat=True)
         found.update(rows.distinct()[:most])
     return found
 
 
-def all_names(person: User) -> set[str]:
+def all_names(person: Person) -> set[str]:
     """Every metric name that `person` may read."""
     if not policy.granted(person, Verb.READ, "metrics"):
         return values_of(person, NAME, [()])
     return _column(f"{_NAMES} LIMIT %(most)s", {"most": settings.QUERY_MAX_SERIES})
 
 
-def stored_names(person: User, choices: Sequence[Sequence[Matcher]]) -> set[str] | None:
+def stored_names(person: Person, choices: Sequence[Sequence[Matcher]]) -> set[str] | None:
     """The names of the labels that the series of any of `choices` (or any at all) were sent with; None where there are
     no such series."""
     if not choices and policy.granted(person, Verb.READ, "metrics"):
@@ -138,7 +138,7 @@ class _Keys(Func):
     function, set_returning, output_field = "jsonb_object_keys", True, TextField()
 
 
-def all_values(person: User, label: str) -> set[str]:
+def all_values(person: Person, label: str) -> set[str]:
     """The values that `label` has among all series that `person` may read."""
     if not policy.granted(person, Verb.READ, "metrics"):
         return values_of(person, label, [()])
@@ -156,7 +156,7 @@ def _column(sql: str, parameters: dict[str, Any]) -> set[str]:
         return {value for (value,) in cursor.fetchall()}
 
 
-def _rows(person: User, matchers: Iterable[Matcher]) -> QuerySet[MetricSeries]:
+def _rows(person: Person, matchers: Iterable[Matcher]) -> QuerySet[MetricSeries]:
     rows = policy.permitted(person, Verb.READ, "metrics", MetricSeries.objects.select_related("asset"))
     # The join is there in any case, so that conditions may name the asset.
     return rows.filter(asset__asset_name__isnull=False).filter(*map(_condition, matchers))
@@ -164,7 +164,7 @@ def _rows(person: User, matchers: Iterable[Matcher]) -> QuerySet[MetricSeries]:
 
 def _condition(matcher: Matcher) -> Expression:
     sql, parameters = _equal(matcher) or _compared(matcher)
-    return RawSQL(sql, parameters, output_field=BooleanField())  # type: ignore[arg-type]
+    return RawSQL(sql, parameters, output_field=BooleanField())  # type: ignore[arg-type]  # noqa: S611
 
 
 _Sql = tuple[str, list[Any]]
@@ -215,8 +215,8 @@ def _assets_where(column: str, operator: str) -> str:
 
 
 def match_texts(pattern: str, texts: Sequence[str]) -> list[tuple[str, ...] | None]:
-    """The groups of each text that the whole of `pattern` fits, group 0 being all of it; by PostgreSQL, so that one kind
-    of regular expressions is spoken here and none runs without end."""
+    """The groups of each text that the whole of `pattern` fits, group 0 being all of it. By PostgreSQL, so that one
+    kind of regular expressions is spoken here and none runs without end."""
     if not texts:
         return []
     with connection.cursor() as cursor:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from assets.metrics.promql.lexing import BadQuery
-from assets.metrics.promql.syntax import NAME, label_text, quoted
+from assets.metrics.promql.lexing import BadQuery, quoted
+from assets.metrics.promql.syntax import NAME, label_text
 from assets.metrics.samples import Floats, Ints
 
 Labels = Mapping[str, str]
@@ -84,7 +84,7 @@ def shown(labels: Labels) -> str:
 
 
 def relabelled(vector: Vector, change: Callable[[Labels], Labels]) -> Vector:
-    """The rows under changed labels; rows that become one are joined. Raises BadQuery where two have a value at once."""
+    """The rows under changed labels, those that become one joined. Raises BadQuery where two have a value at once."""
     return joined(Vector([change(labels) for labels in vector.labels], vector.values, vector.there))
 
 

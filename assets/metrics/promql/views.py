@@ -21,9 +21,9 @@ from rest_framework.views import APIView
 from assets.metrics.promql import answers, catalogue, parameters, parsing, querying
 from assets.metrics.promql.lexing import BadQuery
 from assets.metrics.promql.querying import Failed
+from assets.metrics.promql.ranges import TooMuch
 from assets.metrics.promql.selecting import TimedOut, bounded
 from assets.metrics.promql.syntax import Matcher, text_of
-from assets.metrics.promql.windows import TooMuch
 from wedsync_monitor.policy import Verb
 from wedsync_monitor.tokens import QueryTokenAuthentication
 from wedsync_monitor.web.errors import RETRY_AFTER_SECONDS, is_outage
