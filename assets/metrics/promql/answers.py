@@ -43,26 +43,35 @@ def _numbers(values: Floats) -> list[bytes]:
     return written.replace(b".0,", b",")[:-1].split(b",")
 
 
-def _pairs(heads: Sequence[bytes], values: Floats) -> bytes:
-    """`heads` are like [1700000000," and end where the value begins."""
-    return b"[" + b'"],'.join(map(bytes.__add__, heads, _numbers(values))) + b'"]]' if len(values) else b"[]"
+def _pairs(separators: Sequence[bytes], values: Floats) -> bytes:
+    """[[seconds, "value"], …], where separators[i] is what stands before value i."""
+    if not len(values):
+        return b"[]"
+    parts = [b""] * (2 * len(values))
+    parts[0::2] = separators
+    parts[1::2] = _numbers(values)
+    # The first separator has the end of a value before it that is not there.
+    return b"[" + b"".join(parts)[len(_CLOSING) :] + b'"]]'
 
 
-def _heads(moments: Ints) -> list[bytes]:
-    return [b"[" + stamp + b',"' for stamp in _stamps(moments)]
+_CLOSING = b'"],'
+
+
+def _separators(moments: Ints) -> list[bytes]:
+    return [_CLOSING + b"[" + stamp + b',"' for stamp in _stamps(moments)]
 
 
 def matrix(vector: Vector, moments: Ints) -> bytes:
     """The answer of a range query: rows by their labels."""
-    heads = _heads(moments)
+    separators = _separators(moments)
     rows = []
     for row in sorted(range(len(vector.labels)), key=lambda row: key_of(vector.labels[row])):
         there = vector.there[row]
         if there.all():
-            rows.append(_series(vector.labels[row], _pairs(heads, vector.values[row])))
+            rows.append(_series(vector.labels[row], _pairs(separators, vector.values[row])))
         elif there.any():
             held = np.flatnonzero(there).tolist()
-            rows.append(_series(vector.labels[row], _pairs([heads[at] for at in held], vector.values[row][there])))
+            rows.append(_series(vector.labels[row], _pairs([separators[at] for at in held], vector.values[row][there])))
     return _result(b"matrix", b"[" + b",".join(rows) + b"]")
 
 
@@ -95,7 +104,7 @@ def samples(window: Window) -> bytes:
     for row, labels in enumerate(kept.labels):
         part = slice(kept.offsets[row], kept.offsets[row + 1])
         if part.stop > part.start:
-            rows.append(_series(labels, _pairs(_heads(kept.timestamps[part]), kept.values[part])))
+            rows.append(_series(labels, _pairs(_separators(kept.timestamps[part]), kept.values[part])))
     return _result(b"matrix", b"[" + b",".join(rows) + b"]")
 
 
