@@ -3,7 +3,8 @@
 Samples of n series stand one after the other (`Columns`; a `samples.Samples` serves as well). A `Grid` names S instants
 and how far each looks back; a window is half-open at its start, (instant - window, instant]. Answers are (n, S) float64
 with NaN where a window holds too little to say anything, except `count`, which says 0. NaN among the values means "no
-sample". There is no Python loop over series or steps: the cost is that of the samples, and of the windows they are in.
+sample". There is no Python loop over steps, nor over series that are short: the cost is that of the samples, and of the windows
+they are in.
 
     columns = windows.gather([(timestamps, values), …])
     rates = windows.over_time("rate", columns, windows.Grid(start_ms, end_ms, 60_000, 300_000))
@@ -26,6 +27,8 @@ Ints = NDArray[np.int64]
 
 # Windows that overlap are laid out one after the other where each must be sorted: so many values at a time.
 _LAID_OUT = 1 << 22
+# Series with more samples than this on average are searched one by one.
+_LONG = 64
 
 
 class SampleColumns(Protocol):
@@ -143,20 +146,27 @@ def group(
 
 def _bounds(columns: SampleColumns, grid: Grid) -> tuple[Ints, Ints]:
     """(n, S) twice: where the samples of each window begin and end."""
-    sizes = np.diff(columns.offsets)
-    owner = np.repeat(np.arange(len(sizes)), sizes)
-    begins = columns.offsets[:-1, None]
-    first = begins + _until(columns.timestamps + grid.window_ms, owner, len(sizes), grid)
-    return first, begins + _until(columns.timestamps, owner, len(sizes), grid)
+    instants = grid.instants()
+    return positions(columns, instants - grid.window_ms), positions(columns, instants)
 
 
-def _until(timestamps: Ints, owner: Ints, series: int, grid: Grid) -> Ints:
-    """(n, S): how many samples of each series are at or before each instant; by counting, with no search."""
-    steps = len(grid)
-    # The first instant that is not before the sample: the quotient, rounded up.
-    first = np.clip(-((grid.start_ms - timestamps) // grid.step_ms), 0, steps)
-    counts = np.bincount(owner * (steps + 1) + first, minlength=series * (steps + 1)).reshape(series, steps + 1)
-    return np.cumsum(counts[:, :steps], axis=1)
+def positions(columns: SampleColumns, instants: Ints) -> Ints:
+    """(n, S): how many samples, counted from the first of all, each series has until each of the ascending instants."""
+    offsets, timestamps, series = columns.offsets, columns.timestamps, len(columns.offsets) - 1
+    if not series or not len(instants) or not len(timestamps):
+        return np.zeros((series, len(instants)), dtype=np.int64)
+    if len(timestamps) > _LONG * series:
+        found = [
+            begin + np.searchsorted(timestamps[begin:end], instants, side="right")
+            for begin, end in pairwise(offsets.tolist())
+        ]
+        return np.array(found, dtype=np.int64)
+    # Short series one by one cost a call each: they are laid on one line of time, one behind the other.
+    earliest = min(int(timestamps.min()), int(instants[0]))
+    length = max(int(timestamps.max()), int(instants[-1])) - earliest + 1
+    begins = length * np.arange(series, dtype=np.int64)
+    line = np.repeat(begins, np.diff(offsets)) + (timestamps - earliest)
+    return np.searchsorted(line, begins[:, None] + (instants - earliest), side="right")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from assets.metrics import windows
 from assets.metrics.promql import aggregating, functions, histograms, operators, ranges
 from assets.metrics.promql.functions import MatchTexts
 from assets.metrics.promql.ranges import Ranges
@@ -128,7 +129,7 @@ class Evaluation:
         if not len(window.timestamps):
             return nothing(len(self.moments)), np.empty((0, len(self.moments)))
         moments = self.moments - node.offset_ms
-        places = ranges.positions(window.offsets, window.timestamps, moments) - 1
+        places = windows.positions(window, moments) - 1
         held = np.maximum(places, 0)
         taken = window.timestamps[held]
         there = (places >= window.offsets[:-1, None]) & (taken > moments - self.lookback_ms)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
@@ -25,15 +24,6 @@ _LAID_OUT = 2_000_000
 
 class TooMuch(BadQuery):
     """The query asks for more than is computed for one request."""
-
-
-def positions(offsets: Ints, timestamps: Ints, moments: Ints) -> Ints:
-    """(n, T): how many samples, counted from the first of all, each series has until each moment."""
-    bounds = offsets.tolist()
-    found = np.empty((len(bounds) - 1, len(moments)), dtype=np.int64)
-    for row, (begin, end) in enumerate(pairwise(bounds)):
-        found[row] = np.searchsorted(timestamps[begin:end], moments, side="right") + begin
-    return found
 
 
 @dataclass(frozen=True)
@@ -59,11 +49,11 @@ class Ranges:
 
     @cached_property
     def end(self) -> Ints:
-        return positions(self.window.offsets, self.window.timestamps, self.moments)
+        return windows.positions(self.window, self.moments)
 
     @cached_property
     def begin(self) -> Ints:
-        return positions(self.window.offsets, self.window.timestamps, self.moments - self.range_ms)
+        return windows.positions(self.window, self.moments - self.range_ms)
 
     @property
     def counts(self) -> Ints:

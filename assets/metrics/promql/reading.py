@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from django.conf import settings
@@ -20,7 +20,7 @@ from wedsync_monitor.policy import Person
 
 HOUR_MS = query.HOUR_MS
 # Windows and steps of whole hours are answered from hourly statistics where the span is longer than this.
-_RAW_AT_MOST_MS = 48 * HOUR_MS
+_RAW_AT_MOST_MS = query.RAW_AT_MOST // timedelta(milliseconds=1)
 # Series × hours that are read without counting their samples first.
 _SURELY_FEW = 10_000
 
@@ -60,7 +60,7 @@ def _read(series: _Series, need: Need, moments: Ints, lookback_ms: int) -> Windo
     if by_hour:
         return _read_hours(series, first, last)
     _refuse_too_many(series.stored, first, last)
-    return _window(series, query.read(query.of_series(series.stored), _moment(first), _moment(last)))
+    return _window(series, query.read_series(series.stored, _moment(first), _moment(last)))
 
 
 def _is_hourly(selector: Selector, moments: Ints) -> bool:
@@ -108,7 +108,7 @@ def _no_hours() -> HourlyWindow:
 
 def _read_hours(series: _Series, first: int, last: int) -> HourlyWindow:
     """The statistics of the hours of (first, last], each hour's at its end."""
-    ids, hours, table = query.hourly_statistics(query.of_series(series.stored), _moment(first), _moment(last - 1))
+    ids, hours, table = query.statistics_of(series.stored, _moment(first), _moment(last - 1), "hour")
     owners = {one.id: int(owner) for one, owner in zip(series.stored, series.owner, strict=True)}
     unique, inverse = np.unique(ids, return_inverse=True)
     owner = np.array([owners.get(series_id, -1) for series_id in unique.tolist()], dtype=np.int64)[inverse]

@@ -1,0 +1,267 @@
+"""Samples and statistics of known series as they are stored: in the head, in blocks, in daily rows.
+
+Where most series of the frames are wanted these are fetched whole, in few rows; else only the cells that are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import psycopg
+from django.db import connection
+
+from assets.metrics import blocks, codec, frames
+from assets.metrics.samples import Floats, Ints, Series
+
+Cells = tuple[Ints, Ints, Floats]  # series ids, timestamps and values of k samples
+Statistics = tuple[Ints, Ints, Floats]  # series ids, starts of spans in ms and blocks.STATISTICS of k spans
+# From this share on it is cheaper to fetch a frame than its cells.
+_MOST = 0.25
+_WIDTH = len(blocks.STATISTICS)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """At which places (from 1) the frames of a layout have series that are wanted."""
+
+    asset_id: UUID
+    id: int
+    width: int
+    series_ids: Ints
+    places: Ints
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where known series are to be found."""
+
+    layouts: list[_Layout]
+
+    @property
+    def whole(self) -> bool:
+        """Whether frames are fetched whole."""
+        wanted = sum(len(layout.places) for layout in self.layouts)
+        return wanted >= _MOST * sum(layout.width for layout in self.layouts)
+
+    def parameters(self) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "assets": list({layout.asset_id for layout in self.layouts}),
+            "layouts": [layout.id for layout in self.layouts],
+        }
+        if not self.whole:
+            found["cell_layouts"] = [layout.id for layout in self.layouts for _ in layout.places]
+            found["cell_assets"] = [layout.asset_id for layout in self.layouts for _ in layout.places]
+            found["cell_places"] = [place for layout in self.layouts for place in layout.places.tolist()]
+            found["cell_series"] = [series for layout in self.layouts for series in layout.series_ids.tolist()]
+        return found
+
+
+_WANTED = """unnest(%(cell_assets)s::uuid[], %(cell_layouts)s::bigint[], %(cell_places)s::int[],
+                    %(cell_series)s::bigint[]) AS wanted (asset_id, layout_id, place, series_id)"""
+
+
+def places_of(series: Sequence[Series]) -> Places:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT layout.asset_id, layout.id, cardinality(layout.series_ids),
+                      array_agg(cell.series_id ORDER BY cell.place), array_agg(cell.place ORDER BY cell.place)
+               FROM metric_layout layout
+               CROSS JOIN LATERAL unnest(layout.series_ids) WITH ORDINALITY AS cell (series_id, place)
+               WHERE layout.asset_id = ANY(%s) AND cell.series_id = ANY(%s)
+               GROUP BY layout.asset_id, layout.id""",
+            [list({one.asset_id for one in series}), [one.id for one in series]],
+        )
+        return Places(
+            [
+                _Layout(asset_id, layout_id, width, np.array(ids, np.int64), np.array(places, np.int64))
+                for asset_id, layout_id, width, ids, places in cursor.fetchall()
+            ]
+        )
+
+
+def copy_out(query: str, parameters: dict[str, Any]) -> bytes:
+    """What `query` answers, in PostgreSQL's binary COPY format."""
+    with connection.cursor() as cursor:
+        parts: list[bytes] = []
+        with cursor.cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)", parameters) as copy:  # type: ignore[attr-defined]
+            parts.extend(bytes(part) for part in copy)
+        return b"".join(parts)
+
+
+def read_head(places: Places, start: datetime, end: datetime) -> Cells:
+    """The samples of the head in (start, end]."""
+    parameters = places.parameters() | {"start": start, "end": end}
+    if not places.whole:
+        # A frame is read once for all the positions of its layout that are wanted.
+        return frames.parse_samples(
+            copy_out(
+                f"""SELECT wanted.series_id, frame.ts, frame."values"[wanted.place]
+                    FROM metric_frame frame
+                    JOIN {_WANTED} ON wanted.asset_id = frame.asset_id AND wanted.layout_id = frame.layout_id
+                    WHERE frame.ts > %(start)s AND frame.ts <= %(end)s AND frame.asset_id = ANY(%(assets)s)
+                      AND frame."values"[wanted.place] <> 'NaN'""",
+                parameters,
+            )
+        )
+    copied = copy_out(
+        """SELECT asset_id, layout_id, ts, "values" FROM metric_frame
+           WHERE asset_id = ANY(%(assets)s) AND ts > %(start)s AND ts <= %(end)s AND layout_id = ANY(%(layouts)s)""",
+        parameters,
+    )
+    return _joined([_cells_of(*one) for one in _with_layouts(places, copied)])
+
+
+def _with_layouts(places: Places, copied: bytes) -> list[tuple[_Layout, frames.Frames]]:
+    layouts = {(layout.asset_id, layout.id): layout for layout in places.layouts}
+    return [(layouts[one.asset_id, one.layout_id], one) for one in frames.parse_frames(copied)]
+
+
+def _cells_of(layout: _Layout, found: frames.Frames) -> Cells:
+    values = found.values[:, layout.places - 1].T.ravel()
+    there = ~np.isnan(values)
+    ids = np.repeat(layout.series_ids, len(found.timestamps))
+    return ids[there], np.tile(found.timestamps, len(layout.places))[there], values[there]
+
+
+def _joined(parts: list[Cells]) -> Cells:
+    if not parts:
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+    ids, timestamps, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return ids, timestamps, values
+
+
+def read_blocks(places: Places, start: datetime, end: datetime) -> Cells:
+    """The samples at rest in (start, end], by series and time."""
+    parameters = places.parameters() | {"start": start, "end": end}
+    rows = _binary(_WHOLE_BLOCKS if places.whole else _COLUMNS_OF_BLOCKS, parameters)
+    if not rows:
+        return _joined([])
+    packed = b"".join([row[-1] for row in rows])
+    sizes = np.array([len(row[-1]) for row in rows], dtype=np.int64)
+    begins = np.cumsum(sizes) - sizes
+    if places.whole:
+        columns = _columns_of_whole(places, rows, begins)
+    else:
+        ids = np.array([row[0] for row in rows], dtype=np.int64)
+        columns = _Columns(ids, np.arange(len(rows)), begins, begins + sizes)
+    ids, timestamps, values = _unpacked(columns, packed, [(row[2], row[1]) for row in rows])
+    kept = (timestamps > start.timestamp() * 1000) & (timestamps <= end.timestamp() * 1000) & ~np.isnan(values)
+    return (ids, timestamps, values) if kept.all() else (ids[kept], timestamps[kept], values[kept])
+
+
+# An array's binary form is read by NumPy at once, as psycopg would element by element.
+_WHOLE_BLOCKS = """SELECT layout_id, instants, times, array_send(ends), "columns" FROM metric_block
+                   WHERE asset_id = ANY(%(assets)s) AND layout_id = ANY(%(layouts)s)
+                     AND hour > %(start)s - interval '1 hour' AND hour <= %(end)s"""
+_COLUMNS_OF_BLOCKS = f"""
+    SELECT wanted.series_id, block.instants, block.times,
+           substring(block."columns" FROM begins.at + 1 FOR block.ends[wanted.place] - begins.at)
+    FROM metric_block block
+    JOIN {_WANTED} ON wanted.asset_id = block.asset_id AND wanted.layout_id = block.layout_id
+    CROSS JOIN LATERAL (SELECT coalesce(block.ends[wanted.place - 1], 0)) AS begins (at)
+    WHERE block.hour > %(start)s - interval '1 hour' AND block.hour <= %(end)s AND block.asset_id = ANY(%(assets)s)"""
+# Dimensions, nulls, type, length and lower bound stand before an array's elements, each of which has its length first.
+_ARRAY_HEAD = 20
+_ELEMENT = np.dtype([("length", ">i4"), ("value", ">i4")])
+
+
+def _binary(query: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    connection.ensure_connection()
+    # Django's cursors speak text, in which every byte of a column is two.
+    with psycopg.Cursor(connection.connection) as cursor:
+        cursor.format = psycopg.pq.Format.BINARY
+        return cursor.execute(query, parameters).fetchall()
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Columns of blocks within one buffer."""
+
+    ids: Ints
+    block: Ints
+    starts: Ints
+    ends: Ints
+
+
+def _columns_of_whole(places: Places, rows: list[tuple[Any, ...]], begins: Ints) -> _Columns:
+    layouts = {layout.id: layout for layout in places.layouts}
+    starts, ends = [], []
+    for row, begin in zip(rows, begins.tolist(), strict=True):
+        until = np.append(0, np.frombuffer(row[3], _ELEMENT, offset=_ARRAY_HEAD)["value"]).astype(np.int64) + begin
+        at = layouts[row[0]].places
+        starts.append(until[at - 1])
+        ends.append(until[at])
+    ids = np.concatenate([layouts[row[0]].series_ids for row in rows])
+    block = np.repeat(np.arange(len(rows)), [len(one) for one in starts])
+    return _Columns(ids, block, np.concatenate(starts), np.concatenate(ends))
+
+
+def _unpacked(columns: _Columns, packed: bytes, times: list[tuple[bytes, int]]) -> Cells:
+    """`times` are the coded instants of each block, and how many."""
+    # The series of one block share their instants: they are decoded once.
+    decoded = {one: codec.decode_instants(*one) for one in set(times)}
+    instants = [decoded[one] for one in times]
+    sizes = np.array([len(one) for one in instants], dtype=np.int64)
+    order = np.lexsort((np.array([one[0] for one in instants])[columns.block], columns.ids))
+    block = columns.block[order]
+    counts = sizes[block]
+    values = codec.decode(packed, columns.starts[order], columns.ends[order], counts)
+    timestamps = np.concatenate(instants)[codec.runs((np.cumsum(sizes) - sizes)[block], counts)]
+    return np.repeat(columns.ids[order], counts), timestamps, values
+
+
+_HOURS = """SELECT asset_id, layout_id, hour AS at, statistics FROM metric_block
+            WHERE asset_id = ANY(%(assets)s) AND layout_id = ANY(%(layouts)s)
+              AND hour >= %(start)s AND hour <= %(end)s"""
+# Of a day that is due the daily row is old or not there yet: its hours tell.
+_DAYS = """SELECT asset_id, layout_id, day::timestamp AT TIME ZONE 'UTC' AS at, statistics FROM metric_daily daily
+           WHERE asset_id = ANY(%(assets)s) AND layout_id = ANY(%(layouts)s)
+             AND day >= %(start)s::date AND day <= %(end)s::date
+             AND NOT EXISTS (SELECT FROM metric_daily_due due
+                             WHERE due.asset_id = daily.asset_id AND due.day = daily.day)
+           UNION ALL
+           SELECT asset_id, layout_id, hour, statistics FROM metric_block block
+           WHERE asset_id = ANY(%(assets)s) AND layout_id = ANY(%(layouts)s)
+             AND hour >= %(start)s AND hour <= %(end)s
+             AND EXISTS (SELECT FROM metric_daily_due due
+                         WHERE due.asset_id = block.asset_id AND due.day = (block.hour AT TIME ZONE 'UTC')::date)"""
+
+
+def read_hours(places: Places, start: datetime, end: datetime) -> Statistics:
+    """The hours of blocks that begin in [start, end]."""
+    return _statistics(places, _HOURS, start, end)
+
+
+def read_days(places: Places, start: datetime, end: datetime) -> Statistics:
+    """The days that begin in [start, end]; hours instead where a day is not summed up yet."""
+    return _statistics(places, _DAYS, start, end)
+
+
+def _statistics(places: Places, rows: str, start: datetime, end: datetime) -> Statistics:
+    parameters = places.parameters() | {"start": start, "end": end}
+    if places.whole:
+        parts = [_spans_of(*one) for one in _with_layouts(places, copy_out(rows, parameters))]
+        ids, spans, tables = _joined(parts) if parts else _joined([])
+        found = tables.reshape(-1, _WIDTH)
+    else:
+        copied = copy_out(
+            f"""SELECT wanted.series_id, block.at,
+                       block.statistics[{_WIDTH} * wanted.place - {_WIDTH - 1} : {_WIDTH} * wanted.place]
+                FROM ({rows}) AS block
+                JOIN {_WANTED} ON wanted.asset_id = block.asset_id AND wanted.layout_id = block.layout_id""",
+            parameters,
+        )
+        ids, spans, found = frames.parse_statistics(copied, _WIDTH)
+    there = found[:, 0] > 0
+    return ids[there], spans[there], found[there]
+
+
+def _spans_of(layout: _Layout, found: frames.Frames) -> Statistics:
+    spans = len(found.timestamps)
+    table = found.values.reshape(spans, layout.width, _WIDTH)[:, layout.places - 1].transpose(1, 0, 2)
+    return np.repeat(layout.series_ids, spans), np.tile(found.timestamps, len(layout.places)), table.reshape(-1, _WIDTH)
