@@ -3,8 +3,8 @@
 Samples of n series stand one after the other (`Columns`; a `samples.Samples` serves as well). A `Grid` names S instants
 and how far each looks back; a window is half-open at its start, (instant - window, instant]. Answers are (n, S) float64
 with NaN where a window holds too little to say anything, except `count`, which says 0. NaN among the values means "no
-sample". There is no Python loop over steps, nor over series that are short: the cost is that of the samples, and of the windows
-they are in.
+sample". There is no Python loop over steps, nor over short series: the cost is that of the samples, and of the
+windows they are in.
 
     columns = windows.gather([(timestamps, values), …])
     rates = windows.over_time("rate", columns, windows.Grid(start_ms, end_ms, 60_000, 300_000))

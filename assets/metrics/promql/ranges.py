@@ -63,8 +63,9 @@ class Ranges:
         """The values at these places, which may lie outside where a window is empty."""
         return self.window.values[np.clip(places, 0, len(self.window.values) - 1)]
 
-    def seconds(self, places: Ints) -> Floats:
-        return self.window.timestamps[np.clip(places, 0, len(self.window.values) - 1)] / 1000
+    def taken(self, places: Ints) -> Ints:
+        """The timestamps at these places."""
+        return self.window.timestamps[np.clip(places, 0, len(self.window.values) - 1)]
 
     def summed(self, column: Floats, begin: Ints) -> Floats:
         """The sum of column[begin:end] for each window; 0 where that is empty."""
@@ -110,7 +111,7 @@ def present(ranges: Ranges) -> Result:
 def last_rate(ranges: Ranges) -> Result:
     """A counter's growth per second between the last two samples of each window."""
     newest, before = ranges.value(ranges.end - 1), ranges.value(ranges.end - 2)
-    seconds = ranges.seconds(ranges.end - 1) - ranges.seconds(ranges.end - 2)
+    seconds = (ranges.taken(ranges.end - 1) - ranges.taken(ranges.end - 2)) / 1000
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(newest < before, newest, newest - before) / seconds, ranges.counts >= 2
 
@@ -163,7 +164,7 @@ def _moments(ranges: Ranges) -> Floats:
     Windows that overlap are laid out one after the other, some at a time.
     """
     begin, counts = ranges.begin.ravel(), ranges.counts.ravel()
-    ends = np.broadcast_to(ranges.moments / 1000, ranges.begin.shape).ravel()
+    ends = np.broadcast_to(ranges.moments, ranges.begin.shape).ravel()
     sums = np.zeros((4, begin.size))
     full = np.flatnonzero(counts)
     for part in np.split(full, np.flatnonzero(np.diff(np.cumsum(counts[full]) // _LAID_OUT)) + 1):
@@ -172,7 +173,7 @@ def _moments(ranges: Ranges) -> Floats:
         sizes = counts[part]
         starts = np.cumsum(sizes) - sizes
         places = np.arange(int(sizes.sum())) + np.repeat(begin[part] - starts, sizes)
-        x, y = ranges.window.timestamps[places] / 1000 - np.repeat(ends[part], sizes), ranges.window.values[places]
+        x, y = (ranges.window.timestamps[places] - np.repeat(ends[part], sizes)) / 1000, ranges.window.values[places]
         with np.errstate(invalid="ignore", over="ignore"):
             sums[:, part] = [np.add.reduceat(column, starts) for column in (x, y, x * y, x * x)]
     return sums.reshape(4, *ranges.begin.shape)
