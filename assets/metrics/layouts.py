@@ -136,8 +136,8 @@ def _insert_series(
                RETURNING metric_labels, collection_method)
            INSERT INTO metric_label (name, value)
            SELECT DISTINCT pair.key, pair.value
-           FROM (SELECT DISTINCT jsonb_build_object('job', collection_method) || metric_labels FROM made) AS all_of (made)
-           CROSS JOIN LATERAL jsonb_each_text(all_of.made) AS pair
+           FROM (SELECT DISTINCT jsonb_build_object('job', collection_method) || metric_labels FROM made) AS new (sets)
+           CROSS JOIN LATERAL jsonb_each_text(new.sets) AS pair
            WHERE octet_length(pair.key) + octet_length(pair.value) < 2000
            -- In order, so that two writers never wait for each other in a ring.
            ORDER BY pair.key, pair.value
