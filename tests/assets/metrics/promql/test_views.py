@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from assets.metrics import compaction, ingestion
 from assets.metrics.identity import SeriesKey
 from assets.metrics.wire import Sample
+from tests.assets.metrics.promql.grafana import Grafana
 from wedsync_monitor import policy, tokens
 from wedsync_monitor.policy import Role
 
