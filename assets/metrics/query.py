@@ -11,7 +11,8 @@ hours, or those of days.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -19,7 +20,8 @@ from uuid import UUID
 
 import msgspec
 import numpy as np
-from django.db import connection
+from django.db import DataError, connection
+from psycopg.errors import InvalidRegularExpression
 
 from assets.metrics import blocks, codec, stored, windows
 from assets.metrics.samples import Floats, Ints, Samples, Series, assemble, nothing
@@ -49,15 +51,25 @@ class Table:
 
 def find_series(selector: Selector, limit: int | None = None) -> list[Series]:
     """The series that `selector` names, whether or not they have samples now; ordered by name and labels. Of more than
-    `limit` any so many."""
+    `limit` the first. Raises ValueError for a matcher whose regular expression is none."""
     where, parameters = selector.sql()
-    with connection.cursor() as cursor:
+    with _regular_expressions(), connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT id, asset_id, metric_name, metric_type, metric_unit, metric_labels::text
                 FROM metric_series WHERE {where} ORDER BY metric_name, metric_labels, id LIMIT %(limit)s""",
             parameters | {"limit": limit},
         )
         return [_series_of(row) for row in cursor.fetchall()]
+
+
+@contextmanager
+def _regular_expressions() -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        if isinstance(error.__cause__, InvalidRegularExpression):
+            raise ValueError(f"send a valid regular expression: {error.__cause__.diag.message_primary}") from error
+        raise
 
 
 def _series_of(row: tuple[Any, ...]) -> Series:
@@ -108,7 +120,7 @@ def window(
             raise ValueError(f"{how} on this grid is not told by the statistics of a {resolution}; send raw")
         # One more before: a counter's increase begins with the last sample that came before the window.
         before = timedelta(milliseconds=SPANS_MS[resolution])
-        found = statistics_of(series, start - before, end - before, resolution)
+        found = statistics_of(series, start - before, end, resolution)
         values = _over_statistics(how, series, found, SPANS_MS[resolution], grid)
     return Table(series, grid.instants(), values)
 
