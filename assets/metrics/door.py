@@ -12,6 +12,7 @@ from typing import Protocol
 
 import psycopg
 from django.conf import settings
+from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -22,7 +23,7 @@ from assets.metrics.ingestion import Outcome
 from assets.metrics.owners import find_assets
 from assets.metrics.wire import Decoded
 from wedsync_monitor.policy import Verb
-from wedsync_monitor.web.errors import RETRY_AFTER_SECONDS
+from wedsync_monitor.web.errors import RETRY_AFTER_SECONDS, is_outage
 
 
 class UnknownMediaType(wire.Malformed):
@@ -61,6 +62,7 @@ def view_of(way: WayIn) -> Callable[[HttpRequest], HttpResponse]:
             Revoked,
             Unavailable,
             psycopg.Error,
+            DatabaseError,
         ) as error:
             return _refuse(way, request, *_told(error))
 
@@ -107,7 +109,7 @@ def _told(error: Exception) -> tuple[int, str]:
         return 401, "Send Authorization: Bearer with an agent's key or a person's token."
     if isinstance(error, Revoked):
         return 401, "This key or token was revoked or has expired."
-    if isinstance(error, Unavailable | psycopg.OperationalError):
+    if isinstance(error, Unavailable | psycopg.OperationalError) or is_outage(error):
         return 503, "The samples could not be stored for certain. Send them again in a few seconds; none counts twice."
     for kind, code in ((wire.TooLarge, 413), (UnknownMediaType, 415), (wire.Malformed, 400)):
         if isinstance(error, kind):

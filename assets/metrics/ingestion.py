@@ -102,6 +102,8 @@ def _lay_out_samples(
             timely.append(sample)
     if not timely:
         return []
+    if len(timely) == 1:
+        return _lay_out_one(timely[0], sender, find_assets, outcome)
     # Most samples of a request share few series: whatever depends on the series alone is done once for each.
     numbers: dict[tuple[str | None, str | None, bytes], int] = {}
     origin = [numbers.setdefault((one.asset, one.also, one.key.fingerprint), len(numbers)) for one in timely]
@@ -112,6 +114,27 @@ def _lay_out_samples(
     return _frames_of_samples(timely, origin, found, outcome)
 
 
+def _lay_out_one(sample: Sample, sender: Sender, find_assets: AssetFinder, outcome: Outcome) -> list[Frames]:
+    """The same for a request of one sample, for which gathering arrays would cost more than all else."""
+    found = _series_of(sample, sender, find_assets([name for name in (sample.asset, sample.also) if name is not None]))
+    if isinstance(found, str):
+        outcome.refusals.append(Refusal(sample.index, "asset_id", found))
+        return []
+    place, key, quality = found
+    layout_id = layouts.remembered(place)
+    if layout_id is None:
+        connection = lookup_connection()
+        ids = layouts.series_ids(connection, {place: key}, {place: quality})
+        if place not in ids:
+            outcome.refusals.append(Refusal(sample.index, "asset_id", _DELETED))
+            return []
+        shape = (place.asset_id, (ids[place],))
+        layout_id = layouts.layout_ids(connection, [shape])[shape]
+        layouts.remember(place, layout_id)
+    return [Frames(place.asset_id, layout_id, np.array([sample.timestamp_ms]), np.array([[sample.value]]))]
+
+
+_DELETED = "the asset was deleted"
 _Series = tuple[Place, SeriesKey, float]
 
 
@@ -160,9 +183,7 @@ def _frames_of_samples(
     kept = (table[origin, 0] >= 0).tolist()
     for sample, number in compress(zip(samples, origin, strict=True), map(operator.not_, kept)):
         reason = found[number]
-        outcome.refusals.append(
-            Refusal(sample.index, "asset_id", reason if isinstance(reason, str) else "the asset was deleted")
-        )
+        outcome.refusals.append(Refusal(sample.index, "asset_id", reason if isinstance(reason, str) else _DELETED))
     rows = table[list(compress(origin, kept))]
     timestamps = np.array([sample.timestamp_ms for sample in compress(samples, kept)], dtype=np.int64)
     values = np.array([sample.value for sample in compress(samples, kept)], dtype=np.float64)

@@ -159,6 +159,10 @@ def _gunzip(body: bytes, limit: int) -> bytes:
 
 def _unzstd(body: bytes, limit: int) -> bytes:
     try:
+        size = zstandard.get_frame_parameters(body).content_size
+        if 0 < size <= limit:
+            # A frame that says its size is unpacked at once, several times faster than by a stream.
+            return zstandard.ZstdDecompressor().decompress(body, max_output_size=limit)
         with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(io.BytesIO(body)) as stream:
             return bytes(stream.read(limit + 1))
     except zstandard.ZstdError as error:
