@@ -141,7 +141,8 @@ def _unshuffle(coded: bytes | memoryview, count: int) -> Words:
 
 def decode(packed: bytes, starts: Ints, ends: Ints, counts: Ints) -> Floats:
     """The values of columns that lie anywhere in `packed`, in the order given and one after the other: column i is
-    packed[starts[i]:ends[i]] and has counts[i] instants. All columns that are coded alike are unpacked in one pass.
+    packed[starts[i]:ends[i]] and has counts[i] instants. All columns that are coded alike and equally long are
+    unpacked in one pass.
 
     Raises ValueError for a column that is coded in no known way.
     """
@@ -151,22 +152,28 @@ def decode(packed: bytes, starts: Ints, ends: Ints, counts: Ints) -> Floats:
     full, values_from, there = counts, starts + 1, None
     if gapped := np.flatnonzero(heads & _WITH_GAPS).tolist():
         full, values_from, there = _bitmaps(octets, np.array(gapped), counts, values_from)
-    kinds, until = heads & np.uint8(_WITH_GAPS - 1), np.cumsum(full)
+    kinds = (heads & np.uint8(_WITH_GAPS - 1)).astype(np.int64)
+    begins = np.cumsum(full) - full
     values = np.empty(int(full.sum()))
-    for kind in np.flatnonzero(np.bincount(kinds)).tolist():
+    for chosen in _alike(kinds, full):
+        kind, count = int(kinds[chosen[0]]), int(full[chosen[0]])
         if kind >= len(_READERS):
             raise ValueError(f"no column is coded as {kind}")
-        chosen = np.flatnonzero(kinds == kind)
-        found = _READERS[kind](octets, values_from[chosen], ends[chosen], full[chosen])
-        if len(chosen) == len(starts):
-            values = found
-        else:
-            values[runs(until[chosen] - full[chosen], full[chosen])] = found
+        values[begins[chosen][:, None] + np.arange(count)] = _READERS[kind](
+            octets, values_from[chosen], ends[chosen], count
+        )
     if there is None:
         return values
     spread = np.full(len(there), np.nan)
     spread[there] = values
     return spread
+
+
+def _alike(kinds: Ints, counts: Ints) -> list[Ints]:
+    """The places of columns of one kind with one number of values: each are a matrix."""
+    keys = kinds << 32 | counts
+    order = np.argsort(keys, kind="stable")
+    return [part for part in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1) if len(part)]
 
 
 def runs(starts: Ints, counts: Ints) -> Ints:
@@ -193,52 +200,40 @@ def _words(octets: Octets) -> Words:
     return np.lib.stride_tricks.as_strided(octets[:8].view("<u8"), (len(octets) - 7,), (1,), writeable=False)
 
 
-def _read_constants(octets: Octets, starts: Ints, ends: Ints, counts: Ints) -> Floats:
-    return np.repeat(_words(octets)[starts], counts).view(np.float64)
+def _read_constants(octets: Octets, starts: Ints, ends: Ints, count: int) -> Floats:
+    return _words(octets)[starts].view(np.float64)[:, None]
 
 
-def _read_nothing(octets: Octets, starts: Ints, ends: Ints, counts: Ints) -> Floats:
-    return np.full(int(counts.sum()), np.nan)
+def _read_nothing(octets: Octets, starts: Ints, ends: Ints, count: int) -> Floats:
+    return np.full((len(starts), count), np.nan)
 
 
-def _read_xor(octets: Octets, starts: Ints, ends: Ints, counts: Ints) -> Floats:
-    inflate, view = zstandard.ZstdDecompressor().decompress, octets.data
-    places = zip(starts.tolist(), ends.tolist(), (8 * counts).tolist(), strict=True)
-    raw = np.frombuffer(b"".join([inflate(view[at:end], max_output_size=size) for at, end, size in places]), np.uint8)
-    before = np.cumsum(counts) - counts
-    # The bytes of rank r of a column with m values stand together, behind r × m others.
-    at, stride = runs(8 * before, counts), np.repeat(counts, counts)
-    mixed = np.empty((len(at), 8), np.uint8)
-    for rank in range(8):
-        mixed[:, rank] = raw[at]
-        at += stride
-    words = np.bitwise_xor.accumulate(mixed.view("<u8").ravel())
-    # Running over all columns, the first value of each has all before it mixed in; xor takes that out again.
-    words ^= np.repeat(np.append(np.uint64(0), words)[before], counts)
-    return words.view(np.float64)
+def _read_xor(octets: Octets, starts: Ints, ends: Ints, count: int) -> Floats:
+    inflate, view, size = zstandard.ZstdDecompressor().decompress, octets.data, 8 * count
+    places = zip(starts.tolist(), ends.tolist(), strict=True)
+    raw = b"".join([inflate(view[at:end], max_output_size=size) for at, end in places])
+    mixed = np.ascontiguousarray(np.frombuffer(raw, np.uint8).reshape(-1, 8, count).transpose(0, 2, 1))
+    return np.bitwise_xor.accumulate(mixed.view("<u8")[:, :, 0], axis=1).view(np.float64)
 
 
-def _read_decimals(octets: Octets, starts: Ints, ends: Ints, counts: Ints) -> Floats:
+def _read_decimals(octets: Octets, starts: Ints, ends: Ints, count: int) -> Floats:
     """All packed numbers by one unaligned read each, whatever their widths."""
     words = _words(octets)
     places, bits, firsts = octets[starts], octets[starts + 1].astype(np.int64), words[starts + 2].view(np.int64)
-    before = np.cumsum(counts) - counts
-    width = np.repeat(bits, counts)
-    # The first number of a column stands in its head and takes no bits, hence the step back.
-    at = (np.arange(len(width)) - np.repeat(before + 1, counts)) * width
-    at += np.repeat((starts + _DECIMAL_HEAD.size) * 8, counts)
+    # The first number of a column stands in its head and takes no bits.
+    at = bits[:, None] * np.arange(count - 1) + ((starts + _DECIMAL_HEAD.size) * 8)[:, None]
     zigzag = words[at >> 3]
-    zigzag >>= (at & 7).view(np.uint64)
-    zigzag &= np.repeat((np.uint64(1) << bits.view(np.uint64)) - np.uint64(1), counts)
-    steps = (zigzag >> np.uint64(1)).view(np.int64)
-    steps ^= -(zigzag & np.uint64(1)).view(np.int64)
-    steps[before] = 0
-    numbers = np.cumsum(steps)
-    numbers += np.repeat(firsts - numbers[before], counts)
-    return numbers / np.repeat(10.0 ** places.astype(np.float64), counts)
+    at &= 7
+    zigzag >>= at.view(np.uint64)
+    zigzag &= ((np.uint64(1) << bits.view(np.uint64)) - np.uint64(1))[:, None]
+    numbers = np.empty((len(starts), count), np.int64)
+    numbers[:, 0] = firsts
+    numbers[:, 1:] = (zigzag >> np.uint64(1)).view(np.int64) ^ -(zigzag & np.uint64(1)).view(np.int64)
+    np.cumsum(numbers, axis=1, out=numbers)
+    return numbers / (10.0 ** places.astype(np.float64))[:, None]
 
 
-_READERS: tuple[Callable[[Octets, Ints, Ints, Ints], Floats], ...] = (
+_READERS: tuple[Callable[[Octets, Ints, Ints, int], Floats], ...] = (
     _read_constants,
     _read_decimals,
     _read_xor,

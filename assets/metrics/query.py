@@ -11,7 +11,8 @@ hours, or those of days.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -19,7 +20,8 @@ from uuid import UUID
 
 import msgspec
 import numpy as np
-from django.db import connection
+from django.db import DataError, connection
+from psycopg.errors import InvalidRegularExpression
 
 from assets.metrics import blocks, codec, stored, windows
 from assets.metrics.samples import Floats, Ints, Samples, Series, assemble, nothing
@@ -49,15 +51,25 @@ class Table:
 
 def find_series(selector: Selector, limit: int | None = None) -> list[Series]:
     """The series that `selector` names, whether or not they have samples now; ordered by name and labels. Of more than
-    `limit` any so many."""
+    `limit` the first. Raises ValueError for a matcher whose regular expression is none."""
     where, parameters = selector.sql()
-    with connection.cursor() as cursor:
+    with _regular_expressions(), connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT id, asset_id, metric_name, metric_type, metric_unit, metric_labels::text
                 FROM metric_series WHERE {where} ORDER BY metric_name, metric_labels, id LIMIT %(limit)s""",
             parameters | {"limit": limit},
         )
         return [_series_of(row) for row in cursor.fetchall()]
+
+
+@contextmanager
+def _regular_expressions() -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        if isinstance(error.__cause__, InvalidRegularExpression):
+            raise ValueError(f"send a valid regular expression: {error.__cause__.diag.message_primary}") from error
+        raise
 
 
 def _series_of(row: tuple[Any, ...]) -> Series:
@@ -108,7 +120,7 @@ def window(
             raise ValueError(f"{how} on this grid is not told by the statistics of a {resolution}; send raw")
         # One more before: a counter's increase begins with the last sample that came before the window.
         before = timedelta(milliseconds=SPANS_MS[resolution])
-        found = statistics_of(series, start - before, end - before, resolution)
+        found = statistics_of(series, start - before, end, resolution)
         values = _over_statistics(how, series, found, SPANS_MS[resolution], grid)
     return Table(series, grid.instants(), values)
 
@@ -204,6 +216,7 @@ def statistics_of(series: list[Series], start: datetime, end: datetime, resoluti
     first = (start - timedelta(microseconds=1)).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     if resolution == "day":
         first = first.replace(hour=0)
+    end = end.astimezone(UTC)
     read_spans, span_ms = (stored.read_days, DAY_MS) if resolution == "day" else (stored.read_hours, HOUR_MS)
     places = stored.places_of(series)
     fresh = _summed_up(*stored.read_head(places, first - timedelta(milliseconds=1), end), span_ms)
@@ -284,11 +297,11 @@ def last_reports(asset_ids: list[UUID], since: datetime) -> dict[UUID, datetime]
                                    ORDER BY ts DESC LIMIT 1) AS newest ON true
                 LEFT JOIN LATERAL (SELECT last_ts AS ts FROM metric_block
                                    WHERE newest.ts IS NULL AND asset_id = wanted.id
-                                     AND hour > %(since)s - interval '1 hour' AND last_ts > %(since)s
+                                     AND hour > %(first)s AND last_ts > %(since)s
                                      AND layout_id NOT IN (SELECT id FROM derived)
                                    ORDER BY hour DESC, last_ts DESC LIMIT 1) AS rested ON true
                 WHERE newest.ts IS NOT NULL OR rested.ts IS NOT NULL""",
-            {"ids": asset_ids, "since": since},
+            {"ids": asset_ids, "since": since, "first": since - HOUR},
         )
         return dict(cursor.fetchall())
 
@@ -297,6 +310,7 @@ def reported_slots(asset_id: UUID, start: datetime, end: datetime, slot_ms: int)
     """One instant of each slot of `slot_ms` in (start, end] in which the asset reported anything: from the head's index
     and the blocks' instants alone, so that no value is read. What this server derives itself is no report."""
     parameters: dict[str, Any] = {"ids": [asset_id], "asset": asset_id, "start": start, "end": end, "slot": slot_ms}
+    parameters["first"] = start - HOUR
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT min(extract(epoch FROM ts) * 1000)::bigint FROM metric_frame
@@ -307,7 +321,7 @@ def reported_slots(asset_id: UUID, start: datetime, end: datetime, slot_ms: int)
         found = [np.array([row[0] for row in cursor.fetchall()], dtype=np.int64)]
         cursor.execute(
             f"""SELECT times, instants FROM metric_block
-                WHERE asset_id = %(asset)s AND hour > %(start)s - interval '1 hour' AND hour <= %(end)s
+                WHERE asset_id = %(asset)s AND hour > %(first)s AND hour <= %(end)s
                   AND layout_id NOT IN ({_DERIVED})""",
             parameters,
         )
