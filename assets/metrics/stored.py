@@ -209,29 +209,35 @@ class _Columns:
 
 
 def _columns_of_whole(places: Places, rows: list[tuple[Any, ...]], begins: Ints) -> _Columns:
-    layouts = {layout.id: layout for layout in places.layouts}
-    starts, ends = [], []
-    for row, begin in zip(rows, begins.tolist(), strict=True):
-        until = np.append(0, np.frombuffer(row[3], _ELEMENT, offset=_ARRAY_HEAD)["value"]).astype(np.int64) + begin
-        at = layouts[row[0]].places
-        starts.append(until[at - 1])
-        ends.append(until[at])
-    ids = np.concatenate([layouts[row[0]].series_ids for row in rows])
-    block = np.repeat(np.arange(len(rows)), [len(one) for one in starts])
-    return _Columns(ids, block, np.concatenate(starts), np.concatenate(ends))
+    """Blocks of one layout at once: where its columns end stands in the same places of each."""
+    of_layout: dict[int, list[int]] = {}
+    for number, row in enumerate(rows):
+        of_layout.setdefault(row[0], []).append(number)
+    parts = []
+    for layout in places.layouts:
+        numbers = np.array(of_layout.get(layout.id, ()), dtype=np.int64)
+        written = b"".join([rows[number][3][_ARRAY_HEAD:] for number in numbers.tolist()])
+        until = np.zeros((len(numbers), layout.width + 1), dtype=np.int64)
+        until[:, 1:] = np.frombuffer(written, _ELEMENT)["value"].reshape(len(numbers), layout.width)
+        until += begins[numbers, None]
+        ids, block = np.tile(layout.series_ids, len(numbers)), np.repeat(numbers, len(layout.places))
+        parts.append((ids, block, until[:, layout.places - 1].ravel(), until[:, layout.places].ravel()))
+    return _Columns(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _unpacked(columns: _Columns, packed: bytes, times: list[tuple[bytes, int]]) -> Cells:
     """`times` are the coded instants of each block, and how many."""
     # The series of one block share their instants: they are decoded once.
-    decoded = {one: codec.decode_instants(*one) for one in set(times)}
-    instants = [decoded[one] for one in times]
-    sizes = np.array([len(one) for one in instants], dtype=np.int64)
-    order = np.lexsort((np.array([one[0] for one in instants])[columns.block], columns.ids))
-    block = columns.block[order]
-    counts = sizes[block]
+    numbers: dict[tuple[bytes, int], int] = {}
+    which = np.array([numbers.setdefault(one, len(numbers)) for one in times], dtype=np.int64)
+    lengths = np.array([count for _, count in numbers], dtype=np.int64)
+    instants = codec.decode_many_instants([coded for coded, _ in numbers], lengths)
+    begins = np.cumsum(lengths) - lengths
+    order = np.lexsort((instants[begins][which[columns.block]], columns.ids))
+    own = which[columns.block[order]]
+    counts = lengths[own]
     values = codec.decode(packed, columns.starts[order], columns.ends[order], counts)
-    timestamps = np.concatenate(instants)[codec.runs((np.cumsum(sizes) - sizes)[block], counts)]
+    timestamps = instants[codec.runs(begins[own], counts)]
     return np.repeat(columns.ids[order], counts), timestamps, values
 
 

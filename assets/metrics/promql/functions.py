@@ -50,7 +50,7 @@ def of_values(function: str, vector: Vector, scalars: Sequence[Floats]) -> Vecto
         values = OF_VALUES[function](vector.values, *scalars)
     there: Mask = vector.there
     if function == "clamp":
-        there = there & np.atleast_2d(scalars[0] <= scalars[1])
+        there = np.asarray(there & (scalars[0] <= scalars[1]))
     return relabelled(Vector(vector.labels, values, there), without_name)
 
 

@@ -76,6 +76,15 @@ def test_usual_series_take_few_bytes_a_sample(values, most):
     assert len(codec.encode(values[:, None])[0]) / len(values) <= most
 
 
+def test_instants_of_many_blocks_come_back_one_after_the_other():
+    regular, single = np.arange(5_000, 65_000, 10_000), np.array([7])
+    irregular = np.cumsum([1_700_000_000_000, 10_000, 9_998, 10_002, 60_000])
+    many = [regular, irregular, single, irregular + 1]
+    coded = [codec.encode_instants(one.astype(np.int64)) for one in many]
+    found = codec.decode_many_instants(coded, np.array([len(one) for one in many]))
+    assert found.tolist() == np.concatenate(many).tolist()
+
+
 def test_regular_instants_take_no_room():
     assert len(codec.encode_instants(np.arange(0, 3_600_000, 10_000))) == 16
 
