@@ -50,7 +50,7 @@ def of_values(function: str, vector: Vector, scalars: Sequence[Floats]) -> Vecto
         values = OF_VALUES[function](vector.values, *scalars)
     there: Mask = vector.there
     if function == "clamp":
-        there = np.asarray(there & (scalars[0] <= scalars[1]))
+        there = there & (scalars[0] <= scalars[1])
     return relabelled(Vector(vector.labels, values, there), without_name)
 
 
@@ -70,7 +70,7 @@ def absent(vector: Vector, argument: Expression) -> Vector:
         demanded = {
             one.label: one.value for one in equal if one.operator == "=" and one.value and names.count(one.label) == 1
         }
-    there = ~vector.there.any(axis=0, keepdims=True)
+    there: Mask = np.logical_not(vector.there.any(axis=0)).reshape(1, -1)
     return Vector([demanded], np.ones(there.shape), there)
 
 
