@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.metrics.promql.lexing import BadQuery
@@ -166,12 +166,14 @@ def vectors(inner: st.SearchStrategy) -> st.SearchStrategy:
 instant = plain | st.builds(lambda one, how: Call(how, (one,)), windowed, st.sampled_from(["rate", "max_over_time"]))
 
 
+@settings(max_examples=60)
 @given(st.recursive(instant, vectors, max_leaves=6) | numbers | windowed)
 def test_a_tree_that_is_written_down_is_read_as_the_same(tree):
     assert parse(text_of(tree)) == tree
     assert text_of(parse(text_of(tree))) == text_of(tree)
 
 
+@settings(max_examples=60)
 @given(st.text(max_size=30) | st.text(alphabet="up{}[]()=~\"'5m+-*/ ,byonsumrate\\", max_size=40))
 def test_any_text_is_a_tree_or_refused(text):
     try:
