@@ -82,8 +82,9 @@ def _listed(samples: Samples) -> list[list[Point]]:
     """The points of each series. What reports together shares its instants: each is written once."""
     instants, place = np.unique(samples.timestamps, return_inverse=True)
     # NumPy's text of a moment in UTC has no zone.
-    texts = [f"{text}Z" for text in np.datetime_as_string(instants.astype("datetime64[ms]"), unit="ms").tolist()]
-    points = [Point(texts[at], value) for at, value in zip(place.tolist(), samples.values.tolist(), strict=True)]
+    moments = np.datetime_as_string(instants.astype("datetime64[ms]"), unit="ms").tolist()
+    texts = np.array([f"{moment}Z" for moment in moments], dtype=object)
+    points = list(map(Point, texts[place].tolist(), samples.values.tolist()))
     return [points[at:until] for at, until in pairwise(samples.offsets.tolist())]
 
 

@@ -165,7 +165,8 @@ def read_blocks(places: Places, start: datetime, end: datetime) -> Cells:
         ids = np.array([row[0] for row in rows], dtype=np.int64)
         columns = _Columns(ids, np.arange(len(rows)), begins, begins + sizes)
     ids, timestamps, values = _unpacked(columns, packed, [(row[2], row[1]) for row in rows])
-    kept = (timestamps > start.timestamp() * 1000) & (timestamps <= end.timestamp() * 1000) & ~np.isnan(values)
+    first_ms, last_ms = int(start.timestamp() * 1000), int(end.timestamp() * 1000)
+    kept = (timestamps > first_ms) & (timestamps <= last_ms) & ~np.isnan(values)
     return (ids, timestamps, values) if kept.all() else (ids[kept], timestamps[kept], values[kept])
 
 
