@@ -272,8 +272,8 @@ def read_days(places: Places, start: datetime, end: datetime) -> Statistics:
 def _statistics(places: Places, rows: str, start: datetime, end: datetime) -> Statistics:
     parameters = places.parameters(start, end)
     if places.whole:
-        parts = [_spans_of(*one) for one in _with_layouts(places, copy_out(rows, parameters))]
-        ids, spans, tables = _joined(parts) if parts else _joined([])
+        written = _binary(f"SELECT layout_id, {_AT_MS}, array_send(statistics) FROM ({rows}) AS span", parameters)
+        ids, spans, tables = _joined(_spans_of_whole(places, written))
         found = tables.reshape(-1, _WIDTH)
     else:
         copied = copy_out(
@@ -288,7 +288,21 @@ def _statistics(places: Places, rows: str, start: datetime, end: datetime) -> St
     return ids[there], spans[there], found[there]
 
 
-def _spans_of(layout: _Layout, found: frames.Frames) -> Statistics:
-    spans = len(found.timestamps)
-    table = found.values.reshape(spans, layout.width, _WIDTH)[:, layout.places - 1].transpose(1, 0, 2)
-    return np.repeat(layout.series_ids, spans), np.tile(found.timestamps, len(layout.places)), table.reshape(-1, _WIDTH)
+_AT_MS = "(extract(epoch FROM at) * 1000)::bigint"
+_NUMBER = np.dtype([("length", ">i4"), ("value", ">f8")])
+
+
+def _spans_of_whole(places: Places, rows: list[tuple[Any, ...]]) -> list[Statistics]:
+    """The statistics of each layout's series: (layout id, start in ms, array in its binary form) as they are read."""
+    of_layout: dict[int, list[tuple[Any, ...]]] = {}
+    for row in rows:
+        of_layout.setdefault(row[0], []).append(row)
+    parts = []
+    for layout in places.layouts:
+        mine = of_layout.get(layout.id, [])
+        spans = np.array([row[1] for row in mine], dtype=np.int64)
+        numbers = np.frombuffer(b"".join([row[2][_ARRAY_HEAD:] for row in mine]), _NUMBER)["value"].astype(np.float64)
+        table = numbers.reshape(len(mine), layout.width, _WIDTH)[:, layout.places - 1].transpose(1, 0, 2)
+        ids = np.repeat(layout.series_ids, len(mine))
+        parts.append((ids, np.tile(spans, len(layout.places)), table.reshape(-1, _WIDTH)))
+    return parts
