@@ -121,6 +121,8 @@ METRIC_RETENTION_DAYS = env.int("WEDSYNC_METRIC_RETENTION_DAYS", default=90)
 METRIC_DAILY_RETENTION_DAYS = env.int("WEDSYNC_METRIC_DAILY_RETENTION_DAYS", default=5 * 366)
 # Private networks that webhooks and probes may reach, as CIDRs; cloud metadata addresses never.
 OUTGOING_ALLOWED_NETWORKS = env.list("WEDSYNC_ALLOWED_NETWORKS", default=[])
+# The folder of the lists of scrape targets; a job names files in it and nothing else of this machine.
+FILE_SD_DIR = Path(env.str("WEDSYNC_FILE_SD", default=str(DATA_DIR / "file_sd")))
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="smtp://127.0.0.1:25")
 vars().update(EMAIL_CONFIG)
