@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from assets import agents, topology
+from assets.heartbeats import admin as heartbeats  # noqa: F401
 from assets.models import (
     AgentKey,
     AssetHealth,
@@ -23,6 +24,7 @@ from assets.models import (
     InfrastructureMetric,
     MonitoringAgent,
 )
+from assets.scraping import admin as scraping  # noqa: F401
 from wedsync_monitor.policy import Verb
 from wedsync_monitor.web.admin_site import OwnedModelAdmin, PolicyInline, PolicyModelAdmin, ReadOnlyModelAdmin
 

@@ -12,6 +12,5 @@ class AssetsConfig(AppConfig):
         from wedsync_monitor import audit, policy
 
         policy.register(*POLICIES)
-        audit.track(
-            *(self.get_model(name) for name in ("InfrastructureAsset", "MonitoringAgent", "AgentKey", "EnrolmentToken"))
-        )
+        tracked = ("InfrastructureAsset", "MonitoringAgent", "AgentKey", "EnrolmentToken", "Heartbeat", "ScrapeJob")
+        audit.track(*(self.get_model(name) for name in tracked))

@@ -5,6 +5,9 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from assets import topology
+from assets.heartbeats.models import Heartbeat as Heartbeat
+from assets.scraping.models import ScrapeJob as ScrapeJob
+from assets.scraping.models import ScrapeTarget as ScrapeTarget
 from assets.structures import AgentConfig, Configuration, MonitoringConfig, Tag
 from wedsync_monitor import schema
 from wedsync_monitor.structured import StructuredField

@@ -15,6 +15,8 @@ POLICIES = (
         ("assets.MonitoringAgent", "assets.AgentKey", "assets.EnrolmentToken"),
         managed_by(OPERATIONS, READERS),
     ),
+    Policy("scraping", ("assets.ScrapeJob", "assets.ScrapeTarget"), managed_by(OPERATIONS, READERS)),
+    Policy("heartbeats", ("assets.Heartbeat",), managed_by(OPERATIONS, READERS)),
     Policy(
         "metrics",
         ("assets.InfrastructureMetric", "assets.MetricSeries"),

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from celery import shared_task
 
 from assets import agents, assessment
+from assets.heartbeats import pings
 from assets.metrics import compaction, head
+from assets.scraping import rounds, targets
 
 
 @shared_task
@@ -28,3 +30,20 @@ def compact_metrics() -> None:
 @shared_task
 def forget_discoveries() -> None:
     agents.forget_discoveries(datetime.now(UTC))
+
+
+@shared_task
+def check_heartbeats() -> None:
+    """Until none is due: what could not be stored stays due for the next tick."""
+    while pings.check_due(datetime.now(UTC)):
+        pass
+
+
+@shared_task
+def scrape_due_targets() -> None:
+    rounds.scrape_due()
+
+
+@shared_task
+def refresh_scrape_targets() -> None:
+    targets.refresh_due(datetime.now(UTC))

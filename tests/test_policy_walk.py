@@ -27,6 +27,7 @@ OPEN = {
     "home", "monitoring", "start",  # send on to the first tab that the person may open
     "login", "logout", "favicon",
     "healthz", "readyz", "own-metrics",  # asked by programs that hold no key; say nothing of what is monitored
+    "ping", "ping-start", "ping-fail", "ping-log", "ping-exited",  # the key in the address is what admits
     "influx-ping", "influx-ping-v2", "influx-health",  # asked by Influx clients before they show their key
     "schema", "docs",  # the same for everybody
 }  # fmt: skip
@@ -88,6 +89,9 @@ ROWS = {
     "/api/monitoring/maintenance-windows/": "alerts.MaintenanceWindow",
     "/api/monitoring/assets/": "assets.InfrastructureAsset",
     "/api/monitoring/discoveries/": "assets.Discovery",
+    "/api/monitoring/heartbeats/": "assets.Heartbeat",
+    "/api/monitoring/scrape-jobs/": "assets.ScrapeJob",
+    "/api/monitoring/scrape-targets/": "assets.ScrapeTarget",
     "/api/monitoring/agents/": "assets.MonitoringAgent",
     "/api/monitoring/synthetic/checks/": "synthetic.SyntheticCheck",
     "/api/monitoring/capacity/forecasts/": "capacity.CapacityForecast",

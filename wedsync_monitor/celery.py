@@ -14,6 +14,8 @@ app.autodiscover_tasks()
 app.conf.task_routes = {
     "alerts.tasks.evaluate_due_rules": {"queue": "evaluation"},
     "alerts.tasks.deliver_due_notifications": {"queue": "delivery"},
+    "assets.tasks.scrape_due_targets": {"queue": "probes"},
+    "assets.tasks.refresh_scrape_targets": {"queue": "probes"},
     "synthetic.tasks.*": {"queue": "probes"},
     "remediation.tasks.*": {"queue": "remediation"},
 }

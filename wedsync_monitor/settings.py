@@ -125,6 +125,8 @@ QUERY_MAX_SAMPLES = env.int("WEDSYNC_QUERY_MAX_SAMPLES", default=5_000_000)
 QUERY_TIMEOUT_SECONDS = env.float("WEDSYNC_QUERY_TIMEOUT_SECONDS", default=30.0)
 # Private networks that webhooks and probes may reach, as CIDRs; cloud metadata addresses never.
 OUTGOING_ALLOWED_NETWORKS = env.list("WEDSYNC_ALLOWED_NETWORKS", default=[])
+# The folder of the lists of scrape targets; a job names files in it and nothing else of this machine.
+FILE_SD_DIR = Path(env.str("WEDSYNC_FILE_SD", default=str(DATA_DIR / "file_sd")))
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="smtp://127.0.0.1:25")
 vars().update(EMAIL_CONFIG)

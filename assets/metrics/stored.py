@@ -5,7 +5,7 @@ Where most series of the frames are wanted these are fetched whole, in few rows;
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,8 +14,10 @@ from uuid import UUID
 import numpy as np
 import psycopg
 from django.db import connection
+from numpy.typing import NDArray
 
-from assets.metrics import blocks, codec, frames
+from assets.metrics import blocks, codec
+from assets.metrics.frames import POSTGRES_EPOCH_MS
 from assets.metrics.samples import Floats, Ints, Series
 
 Cells = tuple[Ints, Ints, Floats]  # series ids, timestamps and values of k samples
@@ -99,48 +101,68 @@ def places_of(series: Sequence[Series]) -> Places:
         )
 
 
-def copy_out(query: str, parameters: dict[str, Any]) -> bytes:
-    """What `query` answers, in PostgreSQL's binary COPY format."""
-    with connection.cursor() as cursor:
-        parts: list[bytes] = []
-        with cursor.cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)", parameters) as copy:  # type: ignore[attr-defined]
-            parts.extend(bytes(part) for part in copy)
-        return b"".join(parts)
+# What is packed in one column of bytes costs a small part of rows of numbers, or of COPY, to take in.
+_SAMPLE = np.dtype([("series", ">i8"), ("at", ">i8"), ("value", ">f8")])
+_NUMBER = np.dtype([("length", ">i4"), ("value", ">f8")])
+# Dimensions, nulls, type, length and lower bound stand before an array's elements, each of which has its length first.
+_ARRAY_HEAD = 20
+
+
+def _rows(query: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    connection.ensure_connection()
+    # Django's cursors speak text, in which every byte of a column is two.
+    with psycopg.Cursor(connection.connection) as cursor:
+        cursor.format = psycopg.pq.Format.BINARY
+        return cursor.execute(query, parameters).fetchall()
+
+
+def _milliseconds(postgres: NDArray[Any]) -> Ints:
+    return postgres.astype(np.int64) // 1000 + POSTGRES_EPOCH_MS
 
 
 def read_head(places: Places, start: datetime, end: datetime) -> Cells:
     """The samples of the head in (start, end]."""
     parameters = places.parameters(start, end)
-    if not places.whole:
-        # A frame is read once for all the positions of its layout that are wanted.
-        return frames.parse_samples(
-            copy_out(
-                f"""SELECT wanted.series_id, frame.ts, frame."values"[wanted.place]
-                    FROM metric_frame frame
-                    JOIN {places.wanted} ON wanted.asset_id = frame.asset_id AND wanted.layout_id = frame.layout_id
-                    WHERE frame.ts > %(start)s AND frame.ts <= %(end)s AND frame.asset_id = ANY(%(assets)s)
-                      AND frame."values"[wanted.place] <> 'NaN'""",
-                parameters,
-            )
-        )
-    copied = copy_out(
-        """SELECT asset_id, layout_id, ts, "values" FROM metric_frame
-           WHERE asset_id = ANY(%(assets)s) AND ts > %(start)s AND ts <= %(end)s AND layout_id = ANY(%(layouts)s)""",
+    if places.whole:
+        return _joined([_cells_of(*one) for one in _by_layout(places, _FRAMES, parameters)])
+    # A frame is read once for all the positions of its layout that are wanted.
+    rows = _rows(
+        f"""SELECT int8send(wanted.series_id) || timestamptz_send(frame.ts) || float8send(frame."values"[wanted.place])
+            FROM metric_frame frame
+            JOIN {places.wanted} ON wanted.asset_id = frame.asset_id AND wanted.layout_id = frame.layout_id
+            WHERE frame.ts > %(start)s AND frame.ts <= %(end)s AND frame.asset_id = ANY(%(assets)s)
+              AND frame."values"[wanted.place] <> 'NaN'""",
         parameters,
     )
-    return _joined([_cells_of(*one) for one in _with_layouts(places, copied)])
+    cells = np.frombuffer(b"".join([row[0] for row in rows]), _SAMPLE)
+    return cells["series"].astype(np.int64), _milliseconds(cells["at"]), cells["value"].astype(np.float64)
 
 
-def _with_layouts(places: Places, copied: bytes) -> list[tuple[_Layout, frames.Frames]]:
-    layouts = {(layout.asset_id, layout.id): layout for layout in places.layouts}
-    return [(layouts[one.asset_id, one.layout_id], one) for one in frames.parse_frames(copied)]
+_FRAMES = """SELECT layout_id, ts AS at, "values" AS numbers FROM metric_frame
+             WHERE asset_id = ANY(%(assets)s) AND ts > %(start)s AND ts <= %(end)s AND layout_id = ANY(%(layouts)s)"""
 
 
-def _cells_of(layout: _Layout, found: frames.Frames) -> Cells:
-    values = found.values[:, layout.places - 1].T.ravel()
+def _by_layout(places: Places, rows: str, parameters: dict[str, Any]) -> Iterator[tuple[_Layout, Ints, Floats]]:
+    """The instants (m,) and numbers (m, k) of each layout, of rows of layout_id, at and an array of numbers."""
+    found: dict[int, list[bytes]] = {}
+    packed = f"SELECT layout_id, timestamptz_send(at) || array_send(numbers) FROM ({rows}) AS stored"
+    for layout_id, row in _rows(packed, parameters):
+        found.setdefault(layout_id, []).append(row)
+    for layout in places.layouts:
+        if rows_of := found.get(layout.id):
+            length = (len(rows_of[0]) - 8 - _ARRAY_HEAD) // _NUMBER.itemsize
+            row_type = np.dtype([("at", ">i8"), ("head", f"V{_ARRAY_HEAD}"), ("numbers", _NUMBER, (length,))])
+            table = np.frombuffer(b"".join(rows_of), row_type)
+            yield layout, _milliseconds(table["at"]), table["numbers"]["value"].astype(np.float64)
+
+
+def _cells_of(layout: _Layout, timestamps: Ints, table: Floats) -> Cells:
+    # Newer rows may stand before older ones.
+    order = np.argsort(timestamps, kind="stable")
+    values = table[order][:, layout.places - 1].T.ravel()
     there = ~np.isnan(values)
-    ids = np.repeat(layout.series_ids, len(found.timestamps))
-    return ids[there], np.tile(found.timestamps, len(layout.places))[there], values[there]
+    ids = np.repeat(layout.series_ids, len(timestamps))
+    return ids[there], np.tile(timestamps[order], len(layout.places))[there], values[there]
 
 
 def _joined(parts: list[Cells]) -> Cells:
@@ -153,7 +175,7 @@ def _joined(parts: list[Cells]) -> Cells:
 def read_blocks(places: Places, start: datetime, end: datetime) -> Cells:
     """The samples at rest in (start, end], by series and time."""
     parameters = places.parameters(start, end)
-    rows = _binary(_WHOLE_BLOCKS if places.whole else _columns_of_blocks(places), parameters)
+    rows = _rows(_WHOLE_BLOCKS if places.whole else _columns_of_blocks(places), parameters)
     if not rows:
         return _joined([])
     packed = b"".join([row[-1] for row in rows])
@@ -186,17 +208,7 @@ def _columns_of_blocks(places: Places) -> str:
         WHERE block.hour > %(first)s AND block.hour <= %(end)s AND block.asset_id = ANY(%(assets)s)"""
 
 
-# Dimensions, nulls, type, length and lower bound stand before an array's elements, each of which has its length first.
-_ARRAY_HEAD = 20
 _ELEMENT = np.dtype([("length", ">i4"), ("value", ">i4")])
-
-
-def _binary(query: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    connection.ensure_connection()
-    # Django's cursors speak text, in which every byte of a column is two.
-    with psycopg.Cursor(connection.connection) as cursor:
-        cursor.format = psycopg.pq.Format.BINARY
-        return cursor.execute(query, parameters).fetchall()
 
 
 @dataclass(frozen=True)
@@ -242,11 +254,12 @@ def _unpacked(columns: _Columns, packed: bytes, times: list[tuple[bytes, int]]) 
     return np.repeat(columns.ids[order], counts), timestamps, values
 
 
-_HOURS = """SELECT asset_id, layout_id, hour AS at, statistics FROM metric_block
+_HOURS = """SELECT asset_id, layout_id, hour AS at, statistics AS numbers FROM metric_block
             WHERE asset_id = ANY(%(assets)s) AND layout_id = ANY(%(layouts)s)
               AND hour >= %(start)s AND hour <= %(end)s"""
 # Of a day that is due the daily row is old or not there yet: its hours tell.
-_DAYS = """SELECT asset_id, layout_id, day::timestamp AT TIME ZONE 'UTC' AS at, statistics FROM metric_daily daily
+_DAYS = """SELECT asset_id, layout_id, day::timestamp AT TIME ZONE 'UTC' AS at, statistics AS numbers
+           FROM metric_daily daily
            WHERE asset_id = ANY(%(assets)s) AND layout_id = ANY(%(layouts)s)
              AND day >= %(start_day)s AND day <= %(end_day)s
              AND NOT EXISTS (SELECT FROM metric_daily_due due
@@ -272,37 +285,27 @@ def read_days(places: Places, start: datetime, end: datetime) -> Statistics:
 def _statistics(places: Places, rows: str, start: datetime, end: datetime) -> Statistics:
     parameters = places.parameters(start, end)
     if places.whole:
-        written = _binary(f"SELECT layout_id, {_AT_MS}, array_send(statistics) FROM ({rows}) AS span", parameters)
-        ids, spans, tables = _joined(_spans_of_whole(places, written))
-        found = tables.reshape(-1, _WIDTH)
+        ids, spans, joined = _joined([_spans_of(*one) for one in _by_layout(places, rows, parameters)])
+        found = joined.reshape(-1, _WIDTH)
     else:
-        copied = copy_out(
-            f"""SELECT wanted.series_id, block.at,
-                       block.statistics[{_WIDTH} * wanted.place - {_WIDTH - 1} : {_WIDTH} * wanted.place]
-                FROM ({rows}) AS block
-                JOIN {places.wanted} ON wanted.asset_id = block.asset_id AND wanted.layout_id = block.layout_id""",
-            parameters,
-        )
-        ids, spans, found = frames.parse_statistics(copied, _WIDTH)
+        ids, spans, found = _picked(places, rows, parameters)
     there = found[:, 0] > 0
     return ids[there], spans[there], found[there]
 
 
-_AT_MS = "(extract(epoch FROM at) * 1000)::bigint"
-_NUMBER = np.dtype([("length", ">i4"), ("value", ">f8")])
+def _picked(places: Places, rows: str, parameters: dict[str, Any]) -> Statistics:
+    packed = _rows(
+        f"""SELECT int8send(wanted.series_id) || timestamptz_send(stored.at) ||
+                   array_send(stored.numbers[{_WIDTH} * wanted.place - {_WIDTH - 1} : {_WIDTH} * wanted.place])
+            FROM ({rows}) AS stored
+            JOIN {places.wanted} ON wanted.asset_id = stored.asset_id AND wanted.layout_id = stored.layout_id""",
+        parameters,
+    )
+    row_type = np.dtype([*_SAMPLE.descr[:2], ("head", f"V{_ARRAY_HEAD}"), ("numbers", _NUMBER, (_WIDTH,))])
+    table = np.frombuffer(b"".join([row[0] for row in packed]), row_type)
+    return table["series"].astype(np.int64), _milliseconds(table["at"]), table["numbers"]["value"].astype(np.float64)
 
 
-def _spans_of_whole(places: Places, rows: list[tuple[Any, ...]]) -> list[Statistics]:
-    """The statistics of each layout's series: (layout id, start in ms, array in its binary form) as they are read."""
-    of_layout: dict[int, list[tuple[Any, ...]]] = {}
-    for row in rows:
-        of_layout.setdefault(row[0], []).append(row)
-    parts = []
-    for layout in places.layouts:
-        mine = of_layout.get(layout.id, [])
-        spans = np.array([row[1] for row in mine], dtype=np.int64)
-        numbers = np.frombuffer(b"".join([row[2][_ARRAY_HEAD:] for row in mine]), _NUMBER)["value"].astype(np.float64)
-        table = numbers.reshape(len(mine), layout.width, _WIDTH)[:, layout.places - 1].transpose(1, 0, 2)
-        ids = np.repeat(layout.series_ids, len(mine))
-        parts.append((ids, np.tile(spans, len(layout.places)), table.reshape(-1, _WIDTH)))
-    return parts
+def _spans_of(layout: _Layout, starts: Ints, table: Floats) -> Statistics:
+    cells = table.reshape(len(starts), layout.width, _WIDTH)[:, layout.places - 1].transpose(1, 0, 2)
+    return np.repeat(layout.series_ids, len(starts)), np.tile(starts, len(layout.places)), cells.reshape(-1, _WIDTH)

@@ -55,6 +55,19 @@ def enrolment(n: int) -> assets.EnrolmentToken:
     )
 
 
+def scrape_job(n: int) -> assets.ScrapeJob:
+    return assets.ScrapeJob.objects.create(
+        job_name=f"node-{n}", static_targets=[{"targets": [f"10.0.0.{n}:9100"]}], request={"bearer_token": SECRET}
+    )
+
+
+def scrape_target(n: int) -> assets.ScrapeTarget:
+    address = f"10.0.0.{n}:9100"
+    return assets.ScrapeTarget.objects.create(
+        job=scrape_job(n), address=address, url=f"http://{address}/metrics", asset=asset(n), next_scrape_at=NOW
+    )
+
+
 def metric(n: int) -> assets.InfrastructureMetric:
     owner = asset(n)
     with connection.cursor() as cursor:
@@ -175,6 +188,11 @@ MAKE: dict[str, Callable[[int], Model]] = {
     "assets.Discovery": lambda n: assets.Discovery.objects.create(
         agent=agent(n), kind="service", name=f"nginx-{n}", details={"port": 80}, last_seen_at=NOW
     ),
+    "assets.Heartbeat": lambda n: assets.Heartbeat.objects.create(
+        heartbeat_name=f"backup-{n}", asset=asset(n), period_seconds=3600
+    ),
+    "assets.ScrapeJob": scrape_job,
+    "assets.ScrapeTarget": scrape_target,
     "assets.InfrastructureMetric": metric,
     "alerts.AlertRule": rule,
     "alerts.AlertInstance": alert,

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.usefixtures("database")
 CONFIGURED = {
     "wedsync_monitor.User", "wedsync_monitor.ApiToken", "wedsync_monitor.MonitoringDashboard", "auth.Group",
     "assets.InfrastructureAsset", "assets.MonitoringAgent", "assets.AgentKey", "assets.EnrolmentToken",
+    "assets.Heartbeat", "assets.ScrapeJob",
     "alerts.AlertRule", "alerts.EscalationPolicy", "alerts.MaintenanceWindow", "alerts.PerformanceBaseline",
     "synthetic.SyntheticCheck", "remediation.RemediationAction", "django_celery_beat.PeriodicTask",
     "django_celery_beat.IntervalSchedule", "django_celery_beat.CrontabSchedule", "django_celery_beat.SolarSchedule",

@@ -7,6 +7,8 @@ from django.urls import path
 
 from alerts import views as alerts
 from assets import views as assets
+from assets.heartbeats import views as heartbeats
+from assets.scraping import views as scraping
 from wedsync_monitor.console.navigation import tabs_for
 from wedsync_monitor.console.overview import overview
 from wedsync_monitor.console.stored import LISTINGS, page_of
@@ -27,6 +29,8 @@ urlpatterns = [
     path("assets/<uuid:pk>/metrics", assets.asset_metrics, name="asset-metrics"),
     path("assets/<uuid:pk>/health", assets.asset_health, name="asset-health"),
     path("assets/<uuid:pk>/configure", assets.asset_configure, name="asset-configure"),
+    path("assets/scraping", scraping.target_list, name="scraping"),
+    path("assets/heartbeats", heartbeats.heartbeat_list, name="heartbeats"),
     path("alerts", alerts.alert_list, name="alerts"),
     path("alerts/rules", alerts.rule_list, name="rules"),
     path("alerts/rules/new", alerts.rule_new, name="rule-new"),

@@ -6,7 +6,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("assets", "0004_blocks")]
+    dependencies = [("assets", "0006_scraping")]
     operations = [
         migrations.RunSQL(
             Path(__file__).with_name("sql").joinpath("labels.sql").read_text(),
