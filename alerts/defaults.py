@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from alerts.models import AlertRule
+from alerts.models import AlertRule, Severity
+from alerts.vitals import HEARTBEAT_RULE
+from wedsync_monitor.schema import free_name
+from wedsync_monitor.selfmonitoring.limits import LIMITS, Limit
 
 
 def _rule(name: str, metric: str, threshold: float, recovery: float, severity: str, window: int, text: str) -> None:
@@ -47,3 +50,48 @@ def create_rules() -> None:
     # There is a sample a minute: one that says that a job is missing alarms at once.
     silent = {"metric_name": "heartbeat_up", "operator": "lt", "threshold": 1, "aggregation": "min", "time_window": 90}
     _create("Missing heartbeat", silent, {}, "high", "A job failed, or did not say in time that it ran.")
+
+
+def create_own_rules() -> None:
+    """Rules on the limits of the system itself; called once, when its own asset is made."""
+    for limit in LIMITS:
+        _watch(limit)
+
+
+def create_heartbeat_rule() -> None:
+    """The rule that is true at every evaluation, where it is missing: the dead man's switch needs it."""
+    if AlertRule.objects.filter(pk=HEARTBEAT_RULE).exists():
+        return
+    condition = {"metric_name": "wedsync_heartbeat", "operator": "gt", "threshold": 0.5}
+    AlertRule.objects.create(
+        pk=HEARTBEAT_RULE,
+        rule_name=free_name(AlertRule, "rule_name", "Monitoring: heartbeat"),
+        rule_description="True at every evaluation, and never opens: the dead man's switch needs it to be evaluated.",
+        metric_conditions=[condition | {"aggregation": "min", "time_window": 60}],
+        severity=Severity.LOW,
+        evaluation_frequency=15,
+        threshold_config={"consecutive_breaches": 1000},
+    )
+
+
+def _watch(limit: Limit) -> None:
+    # What is too low must be so all the time; what is too high, on average.
+    compare, aggregation = ("lt", "max") if limit.low else ("gt", "avg")
+    AlertRule.objects.get_or_create(
+        rule_name=limit.rule,
+        defaults={
+            "rule_description": "The monitoring system watches itself.",
+            "metric_conditions": [
+                {
+                    "metric_name": limit.metric,
+                    "operator": compare,
+                    "threshold": limit.threshold,
+                    "aggregation": aggregation,
+                    "time_window": limit.window_seconds,
+                }
+            ],
+            "severity": limit.severity,
+            "evaluation_frequency": 15,
+            "threshold_config": {"consecutive_breaches": 2, "recovery_threshold": limit.recovery},
+        },
+    )

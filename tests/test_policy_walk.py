@@ -86,6 +86,7 @@ ROWS = {
     "/api/monitoring/alerts/deliveries/": "alerts.NotificationDelivery",
     "/api/monitoring/alerts/escalation-policies/": "alerts.EscalationPolicy",
     "/api/monitoring/alerts/baselines/": "alerts.PerformanceBaseline",
+    "/api/monitoring/alerts/silences/": "alerts.Silence",
     "/api/monitoring/maintenance-windows/": "alerts.MaintenanceWindow",
     "/api/monitoring/assets/": "assets.InfrastructureAsset",
     "/api/monitoring/discoveries/": "assets.Discovery",
@@ -101,6 +102,8 @@ ROWS = {
     "/api/monitoring/tokens/": "wedsync_monitor.ApiToken",
     "/admin/monitoring/assets/": "assets.InfrastructureAsset",
     "/admin/monitoring/alerts/rules/": "alerts.AlertRule",
+    "/admin/monitoring/alerts/maintenance/": "alerts.MaintenanceWindow",
+    "/admin/monitoring/alerts/silences/": "alerts.Silence",
     "/admin/monitoring/alerts/": "alerts.AlertInstance",
 }
 NUMBERS = count(1)

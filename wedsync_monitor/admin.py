@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_celery_beat.admin import PeriodicTaskAdmin
 from django_celery_beat.models import PeriodicTask
 
-from wedsync_monitor.models import ApiToken, AuditEntry, MonitoringDashboard, User
+from wedsync_monitor.models import ApiToken, AuditEntry, DeadMansSwitch, MonitoringDashboard, User
 from wedsync_monitor.web.admin_site import OwnedModelAdmin, PolicyModelAdmin, ReadOnlyModelAdmin
 
 
@@ -75,3 +75,9 @@ class MonitoringDashboardAdmin(OwnedModelAdmin):
     list_filter = ("dashboard_type", "is_public")
     search_fields = ("dashboard_name",)
     list_select_related = ("created_by",)
+
+
+@admin.register(DeadMansSwitch)
+class DeadMansSwitchAdmin(PolicyModelAdmin):
+    list_display = ("switch_name", "is_enabled", "interval_seconds", "last_sent_at", "last_answer", "held_back_because")
+    readonly_fields = ("last_sent_at", "last_answer", "held_back_since", "held_back_because")

@@ -29,6 +29,7 @@ _UNTRACKED |= {"last_run_at", "total_run_count", "date_changed"}
 _UNTRACKED |= {"last_ping_at", "last_success_at", "last_duration_seconds", "last_exit_status", "last_log", "ping_count"}
 _UNTRACKED |= {"expected_from", "started_at", "has_failed", "due_at", "down_at", "next_check_at"}
 _UNTRACKED |= {"next_refresh_at", "last_refresh_at", "last_refresh_error"}
+_UNTRACKED |= {"next_signal_at", "last_sent_at", "last_answer", "held_back_since", "held_back_because"}
 # Columns of which only the change is told.
 _SECRET = {"password", "ping_key"}
 

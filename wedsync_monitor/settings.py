@@ -123,6 +123,11 @@ METRIC_DAILY_RETENTION_DAYS = env.int("WEDSYNC_METRIC_DAILY_RETENTION_DAYS", def
 QUERY_MAX_SERIES = env.int("WEDSYNC_QUERY_MAX_SERIES", default=20_000)
 QUERY_MAX_SAMPLES = env.int("WEDSYNC_QUERY_MAX_SAMPLES", default=5_000_000)
 QUERY_TIMEOUT_SECONDS = env.float("WEDSYNC_QUERY_TIMEOUT_SECONDS", default=30.0)
+# Rules judge windows that end so long before now, in which the newest samples are complete.
+EVALUATION_DELAY_SECONDS = env.float("WEDSYNC_EVALUATION_DELAY_SECONDS", default=0.5)
+# A sample that comes in later than this after its own time is back-filled: kept, and judged by no rule.
+EVALUATION_LATENESS_SECONDS = env.int("WEDSYNC_EVALUATION_LATENESS_SECONDS", default=600)
+
 # Private networks that webhooks and probes may reach, as CIDRs; cloud metadata addresses never.
 OUTGOING_ALLOWED_NETWORKS = env.list("WEDSYNC_ALLOWED_NETWORKS", default=[])
 # The folder of the lists of scrape targets; a job names files in it and nothing else of this machine.
@@ -141,7 +146,7 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "wedsync_monitor.beat:LeadingScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_DEFAULT_QUEUE = "default"

@@ -1,14 +1,14 @@
-"""The shared background work: partitions made ahead, and the sign that beat and a worker are alive."""
+"""The shared background work: partitions made ahead, beat's sign of life, and what the system observes of itself."""
 
 from datetime import UTC, datetime
 
 from celery import shared_task
 from django.core.cache import cache
 
-from wedsync_monitor import partitions
+from wedsync_monitor import dead_mans_switch, partitions
+from wedsync_monitor.readiness import BEAT_SEEN
 from wedsync_monitor.retention import partitioned_tables
-
-BEAT_SEEN = "beat-seen"
+from wedsync_monitor.selfmonitoring import recording
 
 
 @shared_task
@@ -21,3 +21,13 @@ def maintain_partitions() -> None:
 def note_beat() -> None:
     """Say that beat sent a tick and a worker took it (read by /readyz)."""
     cache.set(BEAT_SEEN, datetime.now(UTC).timestamp(), timeout=None)
+
+
+@shared_task
+def observe_system() -> None:
+    recording.observe(datetime.now(UTC))
+
+
+@shared_task
+def signal_outside() -> None:
+    dead_mans_switch.signal_due(datetime.now(UTC))

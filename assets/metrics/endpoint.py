@@ -18,6 +18,8 @@ _MAX_REFUSALS_SHOWN = 1000
 class _Own:
     """The system's own way in."""
 
+    name = "wedsync"
+
     def decode(self, request: HttpRequest, body: bytes, now_ms: int) -> wire.Decoded:
         if request.content_type in COLUMNAR:
             return columnar.decode(body)

@@ -99,6 +99,33 @@ def _gathered(place: bytes, rows: list[bytes]) -> Frames:
     return Frames(UUID(bytes=place[:16]), _PLACE.unpack(place)[0], timestamps, values)
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Frames of any assets whose layouts have n series."""
+
+    assets: NDArray[np.void]  # (m,) 16 bytes each
+    layout_ids: NDArray[np.int64]  # (m,)
+    timestamps: NDArray[np.int64]  # (m,) milliseconds since 1970
+    values: NDArray[np.float64]  # (m, n), big-endian; NaN where a series has no sample
+
+
+def parse_rows(copied: bytes) -> list[Rows]:
+    """The same as parse_frames, gathered by the number of series alone: few large arrays where assets are many."""
+    rows: dict[int, list[bytes]] = {}
+    at, end = len(COPY_HEADER), len(copied) - len(COPY_TRAILER)
+    while at < end:
+        size = _BEFORE_VALUES + 4 + _LENGTHS.unpack_from(copied, at + _BEFORE_VALUES)[0]
+        rows.setdefault(size, []).append(copied[at : at + size])
+        at += size
+    return [_rows_of(size, found) for size, found in rows.items()]
+
+
+def _rows_of(size: int, rows: list[bytes]) -> Rows:
+    table = np.frombuffer(b"".join(rows), dtype=_row_type((size - _BEFORE_VALUES - 4 - 20) // 12))
+    timestamps = table["ts"].astype(np.int64) // 1000 + POSTGRES_EPOCH_MS
+    return Rows(table["asset"], table["layout"].astype(np.int64), timestamps, table["elements"]["value"])
+
+
 # Rows of a COPY … TO STDOUT (FORMAT binary) of (bigint, timestamptz, float8), none of them null: fixed width, so that
 # NumPy reads them without a loop.
 _SAMPLE_ROW = np.dtype(

@@ -59,7 +59,7 @@ def find_series(selector: Selector, limit: int | None = None) -> list[Series]:
                 FROM metric_series WHERE {where} ORDER BY metric_name, metric_labels, id LIMIT %(limit)s""",
             parameters | {"limit": limit},
         )
-        return [_series_of(row) for row in cursor.fetchall()]
+        return [series_of(row) for row in cursor.fetchall()]
 
 
 @contextmanager
@@ -72,8 +72,18 @@ def _regular_expressions() -> Iterator[None]:
         raise
 
 
-def _series_of(row: tuple[Any, ...]) -> Series:
+def series_of(row: Sequence[Any]) -> Series:
+    """A row of metric_series: id, asset, name, type, unit, and its labels as text."""
     return Series(row[0], row[1], row[2], row[3], row[4], msgspec.json.decode(row[5]))
+
+
+def copy_out(query: str, parameters: dict[str, Any]) -> bytes:
+    """What `query` answers, in PostgreSQL's binary COPY format."""
+    with connection.cursor() as cursor:
+        parts: list[bytes] = []
+        with cursor.cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT binary)", parameters) as copy:  # type: ignore[attr-defined]
+            parts.extend(bytes(part) for part in copy)
+        return b"".join(parts)
 
 
 def read(selector: Selector, start: datetime, end: datetime) -> Samples:

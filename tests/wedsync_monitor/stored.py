@@ -17,7 +17,7 @@ from assets import models as assets
 from capacity.models import CapacityForecast
 from remediation.models import RemediationAction, RemediationExecution
 from synthetic.models import SyntheticCheck, SyntheticCheckResult
-from wedsync_monitor.models import ApiToken, AuditEntry, MonitoringDashboard, User
+from wedsync_monitor.models import ApiToken, AuditEntry, DeadMansSwitch, MonitoringDashboard, User
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 LATER = NOW + timedelta(days=1)
@@ -115,6 +115,13 @@ def escalation(n: int) -> alerts.EscalationPolicy:
     )
 
 
+def silence(n: int) -> alerts.Silence:
+    matchers = [{"name": "asset", "value": f"web-{n}"}]
+    return alerts.Silence.objects.create(
+        matchers=matchers, starts_at=NOW, ends_at=LATER, comment="disk is being replaced", created_by=person(n)
+    )
+
+
 def window(n: int) -> alerts.MaintenanceWindow:
     return alerts.MaintenanceWindow.objects.create(
         window_name=f"window-{n}", start_time=NOW, end_time=LATER,
@@ -181,6 +188,9 @@ MAKE: dict[str, Callable[[int], Model]] = {
     "wedsync_monitor.MonitoringDashboard": lambda n: MonitoringDashboard.objects.create(
         dashboard_name=f"board-{n}", is_public=True, created_by=person(n)
     ),
+    "wedsync_monitor.DeadMansSwitch": lambda n: DeadMansSwitch.objects.create(
+        switch_name=f"switch-{n}", target={"url": f"https://signals.example.com/{SECRET}"}
+    ),
     "assets.InfrastructureAsset": asset,
     "assets.AssetHealth": lambda n: assets.AssetHealth.objects.create(asset=asset(n), assessed_at=NOW),
     "assets.MonitoringAgent": agent,
@@ -199,6 +209,7 @@ MAKE: dict[str, Callable[[int], Model]] = {
     "alerts.NotificationDelivery": delivery,
     "alerts.EscalationPolicy": escalation,
     "alerts.MaintenanceWindow": window,
+    "alerts.Silence": silence,
     "alerts.PerformanceBaseline": baseline,
     "synthetic.SyntheticCheck": check,
     "synthetic.SyntheticCheckResult": result,

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.usefixtures("database")
 # Tables that people configure; what the system itself writes has its own history or none.
 CONFIGURED = {
     "wedsync_monitor.User", "wedsync_monitor.ApiToken", "wedsync_monitor.MonitoringDashboard", "auth.Group",
+    "wedsync_monitor.DeadMansSwitch",
     "assets.InfrastructureAsset", "assets.MonitoringAgent", "assets.AgentKey", "assets.EnrolmentToken",
     "assets.Heartbeat", "assets.ScrapeJob",
     "alerts.AlertRule", "alerts.EscalationPolicy", "alerts.MaintenanceWindow", "alerts.PerformanceBaseline",

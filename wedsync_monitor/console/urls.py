@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path
 
+from alerts import suppression_views as suppression
 from alerts import views as alerts
 from assets import views as assets
 from assets.heartbeats import views as heartbeats
@@ -12,6 +13,7 @@ from assets.scraping import views as scraping
 from wedsync_monitor.console.navigation import tabs_for
 from wedsync_monitor.console.overview import overview
 from wedsync_monitor.console.stored import LISTINGS, page_of
+from wedsync_monitor.console.system import system
 
 
 @login_required
@@ -36,6 +38,16 @@ urlpatterns = [
     path("alerts/rules/new", alerts.rule_new, name="rule-new"),
     path("alerts/rules/<uuid:pk>", alerts.rule_edit, name="rule"),
     path("alerts/rules/<uuid:pk>/test", alerts.rule_test, name="rule-test"),
+    path("alerts/maintenance", suppression.window_list, name="windows"),
+    path("alerts/maintenance/new", suppression.window_new, name="window-new"),
+    path("alerts/maintenance/<uuid:pk>", suppression.window_edit, name="window"),
+    path("alerts/maintenance/<uuid:pk>/start", suppression.window_deed, {"deed": "start"}, name="window-start"),
+    path("alerts/maintenance/<uuid:pk>/end", suppression.window_deed, {"deed": "end"}, name="window-end"),
+    path("alerts/maintenance/<uuid:pk>/extend", suppression.window_deed, {"deed": "extend"}, name="window-extend"),
+    path("alerts/maintenance/<uuid:pk>/cancel", suppression.window_deed, {"deed": "cancel"}, name="window-cancel"),
+    path("alerts/silences", suppression.silence_list, name="silences"),
+    path("alerts/silences/new", suppression.silence_new, name="silence-new"),
+    path("alerts/silences/<uuid:pk>/end", suppression.silence_end, name="silence-end"),
     path("alerts/<uuid:pk>", alerts.alert_detail, name="alert"),
     path("alerts/<uuid:pk>/acknowledge", alerts.alert_acknowledge, name="alert-acknowledge"),
     path("alerts/<uuid:pk>/resolve", alerts.alert_resolve, name="alert-resolve"),
@@ -43,4 +55,5 @@ urlpatterns = [
     path("capacity", page_of(LISTINGS["capacity"]), name="capacity"),
     path("remediation", page_of(LISTINGS["remediation"]), name="remediation"),
     path("dashboards", page_of(LISTINGS["dashboards"]), name="dashboards"),
+    path("system", system, name="system"),
 ]

@@ -18,6 +18,7 @@ ADMINISTRATOR = "admin"
 # What beat ticks: task, seconds. Every tick finds what is due by itself, so a tick that nobody took in time is stale.
 TICKS = (
     ("alerts.tasks.evaluate_due_rules", 1),
+    ("alerts.tasks.settle_maintenance_windows", 30),
     ("alerts.tasks.deliver_due_notifications", 5),
     ("assets.tasks.refresh_health", 15),
     ("assets.tasks.watch_agents", 30),
@@ -28,6 +29,8 @@ TICKS = (
     ("assets.tasks.forget_discoveries", 3600),
     ("wedsync_monitor.tasks.maintain_partitions", 3600),
     ("wedsync_monitor.tasks.note_beat", 5),
+    ("wedsync_monitor.tasks.observe_system", 15),
+    ("wedsync_monitor.tasks.signal_outside", 5),
 )
 
 
@@ -42,10 +45,14 @@ def prepare(data_dir: Path, demo: bool = False) -> None:
         from alerts import defaults
         from assets import enrolment
         from assets.metrics import head
+        from wedsync_monitor.selfmonitoring import recording
 
         head.make_ahead(datetime.now(UTC))
         enrolment.enrol_this_machine(platform.node() or "localhost", data_dir / "agent-key", datetime.now(UTC))
         defaults.create_rules()
+        if recording.create_asset():
+            defaults.create_own_rules()
+        defaults.create_heartbeat_rule()
         if demo:
             from wedsync_monitor.embedded import demonstration
 

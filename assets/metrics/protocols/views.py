@@ -27,6 +27,8 @@ class _RemoteWrite:
     """Prometheus repeats a request after 5xx and 429, and drops it after other 4xx with a line in its log. So what
     can be kept is kept, and a 400 tells of the rest."""
 
+    name = "remote_write"
+
     def decode(self, request: HttpRequest, body: bytes, now_ms: int) -> Decoded:
         message = (request.content_params or {}).get("proto", "prometheus.WriteRequest")
         if request.content_type != "application/x-protobuf" or message != "prometheus.WriteRequest":
@@ -47,6 +49,8 @@ prometheus_write = door.view_of(_RemoteWrite())
 
 class _Influx:
     """Telegraf drops a batch that got 400, cuts one in parts that got 413, and repeats it after 429 and 503."""
+
+    name = "influx"
 
     _CODES = {
         401: "unauthorized",
@@ -86,6 +90,8 @@ def influx_health(request: HttpRequest) -> HttpResponse:
 
 class _Otlp:
     """Of errors, OTLP clients repeat 429, 502, 503 and 504 only; a partial success is a 200 that says so."""
+
+    name = "otlp"
 
     def decode(self, request: HttpRequest, body: bytes, now_ms: int) -> Decoded:
         if request.content_type not in ("application/x-protobuf", "application/json"):

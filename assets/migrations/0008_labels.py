@@ -6,7 +6,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("assets", "0006_scraping")]
+    dependencies = [("assets", "0007_frames_by_arrival")]
     operations = [
         migrations.RunSQL(
             Path(__file__).with_name("sql").joinpath("labels.sql").read_text(),
