@@ -16,7 +16,6 @@ from assets.health import Assessment, Facts
 from assets.metrics import ingestion, query
 from assets.metrics.identity import SeriesKey
 from assets.metrics.query import SeriesSelector
-from assets.metrics.samples import thin
 from assets.metrics.wire import Sample
 from assets.models import AssetHealth, InfrastructureAsset
 
@@ -112,5 +111,5 @@ def trend(asset_id: UUID, start: datetime, end: datetime, points: int = 200) -> 
     samples = query.read(SeriesSelector((SCORE_SERIES,), (asset_id,)), start, end)
     if not samples.series:
         return []
-    timestamps, values = thin(*samples.of(0), points)
+    timestamps, values = samples.thinned(points).of(0)
     return [{"timestamp_ms": t, "health_score": v} for t, v in zip(timestamps.tolist(), values.tolist(), strict=True)]

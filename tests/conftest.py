@@ -82,7 +82,7 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
 
     kept = {"auth_group", "auth_permission", "django_content_type"}
     tables = {model._meta.db_table for model in apps.get_models() if model._meta.managed} - kept
-    tables |= {"metric_frame", "metric_block", "metric_daily", "metric_daily_due"}
+    tables |= {"metric_frame", "metric_block", "metric_daily", "metric_daily_due", "metric_label"}
     tables |= {"metric_series_change", "metric_restored", "metric_expiry"}
     with django_db_blocker.unblock():
         yield

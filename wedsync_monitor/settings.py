@@ -125,6 +125,10 @@ METRIC_ARCHIVE_DIR = env.str("WEDSYNC_METRIC_ARCHIVE_DIR", default="")
 METRIC_MAX_SERIES_PER_AGENT = env.int("WEDSYNC_METRIC_MAX_SERIES_PER_AGENT", default=10_000)
 METRIC_MAX_SERIES_PER_ASSET = env.int("WEDSYNC_METRIC_MAX_SERIES_PER_ASSET", default=10_000)
 METRIC_MAX_SERIES_PER_NAME = env.int("WEDSYNC_METRIC_MAX_SERIES_PER_NAME", default=1_000_000)
+# What one PromQL query may read and how long it may take.
+QUERY_MAX_SERIES = env.int("WEDSYNC_QUERY_MAX_SERIES", default=20_000)
+QUERY_MAX_SAMPLES = env.int("WEDSYNC_QUERY_MAX_SAMPLES", default=5_000_000)
+QUERY_TIMEOUT_SECONDS = env.float("WEDSYNC_QUERY_TIMEOUT_SECONDS", default=30.0)
 # Rules judge windows that end so long before now, in which the newest samples are complete.
 EVALUATION_DELAY_SECONDS = env.float("WEDSYNC_EVALUATION_DELAY_SECONDS", default=0.5)
 # A sample that comes in later than this after its own time is back-filled: kept, and judged by no rule.

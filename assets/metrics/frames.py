@@ -157,12 +157,3 @@ def parse_samples(copied: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64], 
     rows = np.frombuffer(body, dtype=_SAMPLE_ROW)
     timestamps = rows["ts"].astype(np.int64) // 1000 + POSTGRES_EPOCH_MS
     return rows["series"].astype(np.int64), timestamps, rows["value"].astype(np.float64)
-
-
-def parse_statistics(copied: bytes, width: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Series ids, hours (ms since 1970) and (k, width) statistics of a binary COPY of rows of just these."""
-    number = np.dtype([("length", ">i4"), ("value", ">f8")])
-    row = np.dtype([*_SAMPLE_ROW.descr[:5], ("numbers", number, (width,))])
-    rows = np.frombuffer(memoryview(copied)[len(COPY_HEADER) : -len(COPY_TRAILER)], dtype=row)
-    hours = rows["ts"].astype(np.int64) // 1000 + POSTGRES_EPOCH_MS
-    return rows["series"].astype(np.int64), hours, rows["numbers"]["value"].astype(np.float64)

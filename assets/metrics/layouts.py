@@ -141,7 +141,17 @@ def _insert_series(
                RETURNING *),
            noted AS (
                INSERT INTO metric_series_change (asset_id, agent_id, metric_name, series)
-               SELECT asset_id, agent_id, metric_name, count(*) FROM made GROUP BY 1, 2, 3)
+               SELECT asset_id, agent_id, metric_name, count(*) FROM made GROUP BY 1, 2, 3),
+           named AS (
+               INSERT INTO metric_label (name, value)
+               SELECT DISTINCT pair.key, pair.value
+               FROM (SELECT DISTINCT jsonb_build_object('job', collection_method) || metric_labels FROM made)
+                    AS new (sets)
+               CROSS JOIN LATERAL jsonb_each_text(new.sets) AS pair
+               WHERE octet_length(pair.key) + octet_length(pair.value) < 2000
+               -- In order, so that two writers never wait for each other in a ring.
+               ORDER BY pair.key, pair.value
+               ON CONFLICT DO NOTHING)
            SELECT uuid_send(asset_id) || fingerprint, id FROM made""",
         [msgspec.json.encode(rows).decode()],
         binary=True,

@@ -178,7 +178,8 @@ def test_long_spans_are_read_by_the_hour_with_peaks_and_rates(asset, noon, now):
     web = asset("web-01")
     send(web, noon - 2 * HOUR, 120, now)
     compact(now)
-    samples = query.read_hourly(SeriesSelector(NAMES, (web.pk,)), noon - 4 * HOUR, now)
+    series = query.find_series(SeriesSelector(NAMES, (web.pk,)))
+    samples = query.curves(series, noon - 4 * HOUR, now, resolution="hour")
     drawn = {series.metric_name: samples.of(place)[1].tolist() for place, series in enumerate(samples.series)}
     assert drawn["cpu"] == pytest.approx([0, 5.9, 6.0, 11.9])
     assert drawn["requests"] == pytest.approx([59 * 7 / 3600, 60 * 7 / 3600])
