@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks import ranges
 from benchmarks.figures import Figure
 from benchmarks.system import running
 from tests.journeys.system import System
@@ -44,6 +45,7 @@ def measure() -> Iterator[Figure]:
         yesterday = now.replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
         yield from _at_rest(yesterday, now)
         yield from _long_spans(system, now)
+        yield from ranges.measure(system, now)
 
 
 def _assets(names: list[str]) -> list[Any]:
@@ -102,9 +104,9 @@ def _long_spans(system: System, now: datetime) -> Iterator[Figure]:
         _store(host, now - timedelta(days=day), instants, LONG_EVERY_SECONDS, source, now)
     compaction.compact(now)
     by_the_hour = _median(system, f"assets/{host.pk}/chart", {"metric": "metric_3", "range": "30d"})
-    yield Figure("30 days by the hour, one series, through HTTP, p50", by_the_hour, "ms", 10, at_most=True)
+    yield Figure("chart of 30 days, one series, through HTTP, p50", by_the_hour, "ms", 10, at_most=True)
     day_long = _median(system, f"assets/{host.pk}/metrics", {"range": "24h", "points": 288})
-    yield Figure("24 h at 288 points, 100 series, through HTTP, p50", day_long, "ms", 30, at_most=True)
+    yield Figure("metrics of 24 h at 288 points, 100 series, through HTTP, p50", day_long, "ms", 30, at_most=True)
 
 
 def _median(system: System, path: str, parameters: dict[str, Any]) -> float:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.test import APIClient
 
 from assets.models import InfrastructureAsset
-from wedsync_monitor import tokens
+from wedsync_monitor import policy, tokens
 from wedsync_monitor.models import ApiToken, AuditEntry, TokenScope
-from wedsync_monitor.policy import Role
+from wedsync_monitor.policy import Role, Verb
 
 pytestmark = pytest.mark.usefixtures("database")
 URL = "/api/monitoring/assets"
@@ -129,3 +130,40 @@ def test_its_use_is_noted_but_not_at_every_request(ann, now):
 )  # fmt: skip
 def test_what_a_header_says(header, secret):
     assert tokens.bearer(header) == secret
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Moves the clock by which readers are remembered."""
+    passed = [tokens.time.monotonic()]
+    monkeypatch.setattr(tokens.time, "monotonic", lambda: passed[0])
+    return lambda seconds: passed.__setitem__(0, passed[0] + seconds)
+
+
+def test_a_reader_is_looked_up_once_and_a_revocation_is_felt_soon(ann, now, clock, django_assert_num_queries):
+    header = f"Bearer {tokens.issue(ann, 'grafana', now)}".encode()
+    assert tokens.reader_of(header, "GET") == ann
+    with django_assert_num_queries(0):
+        assert tokens.reader_of(header, "POST") == ann
+    ApiToken.objects.update(revoked_at=now)
+    clock(tokens.REMEMBERED_SECONDS + 1)
+    with pytest.raises(AuthenticationFailed, match="revoked"):
+        tokens.reader_of(header, "GET")
+
+
+def test_a_role_that_is_taken_away_is_felt_as_soon(ann, now, clock):
+    header = f"Bearer {tokens.issue(ann, 'grafana', now)}".encode()
+    assert policy.may(tokens.reader_of(header, "GET"), Verb.READ, "metrics")
+    ann.groups.clear()
+    clock(tokens.REMEMBERED_SECONDS + 1)
+    assert not policy.may(tokens.reader_of(header, "GET"), Verb.READ, "metrics")
+
+
+def test_scopes_bind_remembered_readers_each_time(ann, now):
+    reading = f"Bearer {tokens.issue(ann, 'grafana', now, TokenScope.READ)}".encode()
+    sending = f"Bearer {tokens.issue(ann, 'collector', now, TokenScope.METRICS)}".encode()
+    assert tokens.reader_of(reading, "POST") == ann
+    for header, method in [(reading, "PUT"), (sending, "GET"), (sending, "GET")]:
+        with pytest.raises(PermissionDenied):
+            tokens.reader_of(header, method)
+    assert tokens.reader_of(b"Negotiate abc", "GET") is None

@@ -13,7 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from wedsync_monitor import tokens
 from wedsync_monitor.policy import Role, Verb
-from wedsync_monitor.wsgi import WAYS_IN, application
+from wedsync_monitor.wsgi import QUERIES, WAYS_IN, application
 
 
 def ask(method: str, path: str, body: bytes = b"", **environ: str) -> tuple[int, dict[str, str], bytes]:
@@ -86,4 +86,44 @@ def test_an_outage_of_the_database_is_told_and_not_a_500(path):
     with connection.execute_wrapper(away):
         status, headers, _ = ask("POST", path, b"{}", HTTP_AUTHORIZATION="Bearer wst_never-seen")
     assert status == 503
+    assert headers["Retry-After"]
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_query_with_a_token_needs_no_middleware_and_four_statements(person, now, django_assert_max_num_queries):
+    bearer = f"Bearer {tokens.issue(person(Role.VIEWER), 'grafana', now)}"
+    asked: dict[str, str] = {"QUERY_STRING": "query=1%2B1", "HTTP_AUTHORIZATION": bearer}
+    status, headers, content = ask("GET", "/api/v1/query", **asked)
+    assert status == 200
+    assert json.loads(content)["data"]["result"][1] == "2"
+    assert headers["Content-Length"] == str(len(content))
+    assert "Content-Security-Policy" not in headers
+    with django_assert_max_num_queries(4):
+        assert ask("GET", "/api/v1/query", **asked)[2][:20] == content[:20]
+
+
+@pytest.mark.usefixtures("committed")
+@pytest.mark.parametrize("path", QUERIES)
+def test_a_query_without_a_good_token_is_refused_with_a_reason(path, person, now):
+    status, headers, _ = ask("GET", path)
+    assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert "Content-Security-Policy" in headers, "who has no token may have a session"
+    assert ask("GET", path, HTTP_AUTHORIZATION="Bearer wst_unknown")[0] == 401
+    assert ask("GET", path, HTTP_AUTHORIZATION="Negotiate abc")[0] == 401
+    bearer = f"Bearer {tokens.issue(person(Role.VIEWER), 'grafana', now)}"
+    status, headers, _ = ask("PUT", path, HTTP_AUTHORIZATION=bearer)
+    assert (status, headers["Allow"]) == (405, "GET, POST")
+    nobody = tokens.issue(person(username="nobody"), "none", now)
+    assert ask("GET", path, HTTP_AUTHORIZATION=f"Bearer {nobody}")[0] == 403
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", QUERIES)
+def test_an_outage_is_told_to_whoever_queries(path):
+    def away(execute, sql, params, many, context):
+        raise OperationalError("the connection was closed")
+
+    with connection.execute_wrapper(away):
+        status, headers, content = ask("GET", path, HTTP_AUTHORIZATION="Bearer wst_never-seen")
+    assert (status, json.loads(content)["errorType"]) == (503, "unavailable")
     assert headers["Retry-After"]

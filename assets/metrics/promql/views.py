@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.multipartparser import MultiPartParserError
 from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions
-from rest_framework.authentication import SessionAuthentication, get_authorization_header
+from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -48,7 +48,7 @@ class _View(APIView):
         """Dashboards ask with a token, many times a second: they need nothing of what DRF does before a view, which
         costs more than most queries. Whoever is signed in by a session goes its way."""
         try:
-            person = reader_of(get_authorization_header(request), request.method)
+            person = reader_of(request.META.get("HTTP_AUTHORIZATION", "").encode("latin-1"), request.method)
             if person is None:
                 return super().dispatch(request, *args, **path)
             self._check(person, request.method or "")
@@ -87,6 +87,8 @@ class _View(APIView):
         response = _json(answers.failure(kind, reason), code)
         if code == 401:
             response["WWW-Authenticate"] = "Bearer"
+        if code == 405:
+            response["Allow"] = ", ".join(self.policy_verbs)
         if code == 503:
             response["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return response
