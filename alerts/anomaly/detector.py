@@ -1,0 +1,113 @@
+"""A streaming anomaly detector without training, tuning or clock: how surprising a point is in many simple views.
+
+1. Every view of the stream (`views`) says how far the newest point stands out.
+2. What a view has shown before (`tail`) turns that into nats of surprise, which mean the same for every stream.
+3. The surprises of all views are added, each with diminishing weight, so that one view alone must be very sure.
+4. An anomaly that lasts is told once: for a while, only a much louder score follows it.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from alerts.anomaly.tail import BLOCK, MEMORY, RESOLUTION, Tail
+from alerts.anomaly.views import SPANS, Floats, Views
+
+# Nats of all views together at which the score is one half.
+HALF = 8.0
+# Nats of one view beyond which more of them count for less and less.
+FIRM = 4.0
+# For so many points after a score, only one LOUDER times as loud is given.
+QUIET_POINTS = 200
+LOUDER = 1.75
+# Points that are looked at together, to bound the memory of a long history.
+PART = 4_096
+# Of the largest value: what rounding may do to a mean.
+ROUNDING = 1e-9
+
+# A score at or above it is an anomaly, for the sensitivities that a rule may ask for; the same for every series.
+THRESHOLDS = MappingProxyType({"low": 0.55, "medium": 0.44, "high": 0.36})
+
+
+class Detector:
+    """Follows one stream. `update` may be called with any number of points at a time; the scores are the same."""
+
+    def __init__(self) -> None:
+        self._views = Views()
+        self._tail = Tail(SPANS)
+        self._block = np.empty((len(SPANS), 0))
+        self._newest = -np.inf
+        self._points = 0
+        self._centre = self._spread = self._largest = 0.0
+        self._told = 0.0
+        self._quiet_until = -1
+
+    def update(self, timestamps: ArrayLike, values: ArrayLike) -> Floats:
+        """The scores of the points that follow, each in [0, 1].
+
+        `timestamps` are in seconds and ascend. A value that is missing (NaN, infinite) and a point that is older than
+        one before it score 0 and leave no trace. ValueError where the two differ in shape or are not flat.
+        """
+        times, numbers = np.asarray(timestamps, dtype=float), np.asarray(values, dtype=float)
+        if times.ndim != 1 or times.shape != numbers.shape:
+            raise ValueError(
+                f"timestamps and values must be two lists of one length, not {times.shape} and {numbers.shape}"
+            )
+        usable = np.isfinite(times) & np.isfinite(numbers)
+        ordered = np.maximum.accumulate(np.concatenate(([self._newest], np.where(usable, times, -np.inf))))
+        usable &= times >= ordered[:-1]
+        self._newest = float(ordered[-1])
+        nats = np.zeros(len(times))
+        known = np.flatnonzero(usable)
+        for start in range(0, len(known), PART):
+            part = known[start : start + PART]
+            nats[part] = self._once(self._surprise(times[part], numbers[part]))
+        return np.asarray(nats / (nats + HALF))
+
+    def _surprise(self, times: Floats, values: Floats) -> Floats:
+        views = self._views.following(times, values)
+        nats = np.empty(len(values))
+        start = 0
+        while start < len(values):
+            piece = views[:, start : start + BLOCK - self._block.shape[1]]
+            surprises = self._tail.surprise(piece, RESOLUTION * self._spread + ROUNDING * self._largest)
+            nats[start : start + piece.shape[1]] = (FIRM * np.log1p(surprises / FIRM)).sum(axis=0)
+            self._learn(piece)
+            start += piece.shape[1]
+        return nats
+
+    def _learn(self, piece: Floats) -> None:
+        """Points are learnt from a block at a time, whatever the pieces that they come in."""
+        self._block = np.concatenate((self._block, piece), axis=1)
+        if self._block.shape[1] < BLOCK:
+            return
+        self._tail.learn(self._block)
+        values = self._block[0]
+        self._points += BLOCK
+        share = BLOCK / min(self._points, MEMORY)
+        self._centre += float(values.mean() - self._centre) * share
+        self._spread += float(np.abs(values - self._centre).mean() - self._spread) * share
+        self._largest = max(self._largest, float(np.abs(values).max()))
+        self._block = self._block[:, :0]
+
+    def _once(self, nats: Floats) -> Floats:
+        told = np.zeros(len(nats))
+        for point in np.flatnonzero(nats):
+            if self._quiet_until < point:
+                self._told = 0.0
+            if nats[point] > self._told * LOUDER:
+                told[point] = self._told = float(nats[point])
+                self._quiet_until = int(point) + QUIET_POINTS
+        self._quiet_until -= len(nats)
+        return told
+
+
+def score(timestamps: ArrayLike, values: ArrayLike) -> Floats:
+    """The scores of a whole stream, each in [0, 1]; the score of a point depends on that point and those before it.
+
+    See `Detector.update` for what is taken and refused.
+    """
+    return Detector().update(timestamps, values)

@@ -1,0 +1,107 @@
+"""Simple views of a stream, each of which says in its own way how unusual the newest point is.
+
+Every view looks at the point and at a bounded stretch before it, never after it, and is turned both ways, so that a
+value that is too low is a high value of the view that looks down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+DAY_SECONDS = 86_400.0
+# Points that a view of the shape may look back.
+REACH = 2 * 96
+# Points that are kept for the comparison with earlier days: a week at one a minute.
+KEPT = 12_288
+
+LEVELS = (6, 24, 96)
+ROUGHNESS = (24, 48)
+RECENT = 40
+# How many points are averaged before they are compared with earlier days, and how far (in points) the time of day may
+# be off there.
+SEASONAL = ((1, 3), (6, 6), (24, 6))
+# A value is unusual for its time of day where it is outside what the last two days and the same day a week ago have
+# seen. The week only widens the band, so it need not have passed yet.
+NEEDED_DAYS = (1, 2)
+WIDENING_DAYS = (7,)
+# A time of day is not known where the nearest point is further away than this.
+PHASE_SECONDS = 5_400.0
+
+# Points that each view spans, in the order of `Views.following`.
+SPANS: NDArray[np.int64] = np.repeat(
+    [1, 1, RECENT, *np.repeat(LEVELS, 2), *np.repeat(ROUGHNESS, 2), *(span for span, _ in SEASONAL)], 2
+)
+
+
+@dataclass
+class Views:
+    """The views of one stream, and the stretch of it that the next points are compared with."""
+
+    times: Floats = field(default_factory=lambda: np.empty(0))
+    # Per point the means that SEASONAL asks for; the first is the value itself.
+    means: Floats = field(default_factory=lambda: np.empty((0, len(SEASONAL))))
+
+    def following(self, times: Floats, values: Floats) -> Floats:
+        """The views of the next points, shape (len(SPANS), points); NaN where a view has not enough before it."""
+        before = self.means[-REACH:, 0]
+        stream = np.concatenate((np.full(REACH - len(before), np.nan), before, values))
+        with np.errstate(over="ignore", invalid="ignore"):
+            pairs = [(view, -view) for view in shapes(stream)] + self._seasonal(times, stream)
+        views = np.array([view for pair in pairs for view in pair])
+        return np.where(np.isfinite(views), views, np.nan)
+
+    def _seasonal(self, times: Floats, stream: Floats) -> list[tuple[Floats, Floats]]:
+        """How far each mean is above and below the band of the same time on earlier days; the stretch moves on."""
+        points = len(times)
+        means = np.column_stack([rolling(stream, span, points).mean(axis=1) for span, _ in SEASONAL])
+        self.times = np.concatenate((self.times, times))
+        self.means = np.concatenate((self.means, means))
+        found = [self._outside(points, column, reach) for column, (_, reach) in enumerate(SEASONAL)]
+        self.times, self.means = self.times[-KEPT:], self.means[-KEPT:]
+        return found
+
+    def _outside(self, points: int, column: int, reach: int) -> tuple[Floats, Floats]:
+        own = np.arange(len(self.times) - points, len(self.times))
+        low, high = np.full(points, np.inf), np.full(points, -np.inf)
+        known = np.ones(points, dtype=bool)
+        for days in (*NEEDED_DAYS, *WIDENING_DAYS):
+            wanted = self.times[own] - days * DAY_SECONDS
+            nearest = np.searchsorted(self.times, wanted)
+            near = nearest[:, None] + np.arange(-reach, reach + 1)
+            there = (near[:, 0] >= np.maximum(0, own - KEPT + 1)) & (near[:, -1] < own)
+            near[~there] = 0
+            there &= np.abs(self.times[near[:, reach]] - wanted) <= PHASE_SECONDS
+            band = self.means[near, column]
+            there &= ~np.isnan(band).any(axis=1)
+            low = np.where(there, np.minimum(low, band.min(axis=1)), low)
+            high = np.where(there, np.maximum(high, band.max(axis=1)), high)
+            if days in NEEDED_DAYS:
+                known &= there
+        mean = self.means[own, column]
+        above = np.where(known, np.maximum(mean - high, 0.0), np.nan)
+        below = np.where(known, np.maximum(low - mean, 0.0), np.nan)
+        return above, below
+
+
+def shapes(stream: Floats) -> list[Floats]:
+    """Value, step, distance from the recent mean, and level, change of level, spread and roughness at several spans."""
+    points = len(stream) - REACH
+    value, steps = stream[REACH:], np.diff(stream)
+    views = [value, steps[-points:], value - rolling(stream[:-1], RECENT, points).mean(axis=1)]
+    for span in LEVELS:
+        level = rolling(stream, span, points).mean(axis=1)
+        views += [level, level - rolling(stream[:-span], span, points).mean(axis=1)]
+    for span in ROUGHNESS:
+        views += [rolling(stream, span, points).std(axis=1), rolling(np.abs(steps), span, points).mean(axis=1)]
+    return views
+
+
+def rolling(stream: Floats, span: int, points: int) -> Floats:
+    """The last `span` values at each of the last `points` points, shape (points, span)."""
+    return sliding_window_view(stream, span)[-points:]
