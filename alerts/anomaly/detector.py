@@ -17,11 +17,10 @@ from alerts.anomaly.tail import BLOCK, MEMORY, RESOLUTION, Tail
 from alerts.anomaly.views import SPANS, Floats, Views
 
 # Nats of all views together at which the score is one half.
-HALF = 8.0
-# Nats of one view beyond which more of them count for less and less.
-FIRM = 4.0
-# For so many points after a score, only one LOUDER times as loud is given.
-QUIET_POINTS = 200
+HALF = 4.0
+# After a score, only one that is LOUDER times as loud is given for this share of the points so far, within limits: the
+# longer a stream is known, the rarer is an anomaly that deserves the name.
+QUIET_SHARE, QUIET_LEAST, QUIET_MOST = 0.05, 200, 600
 LOUDER = 1.75
 # Points that are looked at together, to bound the memory of a long history.
 PART = 4_096
@@ -43,7 +42,7 @@ class Detector:
         self._points = 0
         self._centre = self._spread = self._largest = 0.0
         self._told = 0.0
-        self._quiet_until = -1
+        self._told_at = self._told_points = 0
 
     def update(self, timestamps: ArrayLike, values: ArrayLike) -> Floats:
         """The scores of the points that follow, each in [0, 1].
@@ -74,7 +73,7 @@ class Detector:
         while start < len(values):
             piece = views[:, start : start + BLOCK - self._block.shape[1]]
             surprises = self._tail.surprise(piece, RESOLUTION * self._spread + ROUNDING * self._largest)
-            nats[start : start + piece.shape[1]] = (FIRM * np.log1p(surprises / FIRM)).sum(axis=0)
+            nats[start : start + piece.shape[1]] = np.log1p(surprises).sum(axis=0)
             self._learn(piece)
             start += piece.shape[1]
         return nats
@@ -95,13 +94,15 @@ class Detector:
 
     def _once(self, nats: Floats) -> Floats:
         told = np.zeros(len(nats))
-        for point in np.flatnonzero(nats):
-            if self._quiet_until < point:
+        for place in np.flatnonzero(nats):
+            point = self._told_points + int(place)
+            quiet = min(max(QUIET_SHARE * point, QUIET_LEAST), QUIET_MOST)
+            if point - self._told_at > quiet:
                 self._told = 0.0
-            if nats[point] > self._told * LOUDER:
-                told[point] = self._told = float(nats[point])
-                self._quiet_until = int(point) + QUIET_POINTS
-        self._quiet_until -= len(nats)
+            if nats[place] > self._told * LOUDER:
+                told[place] = self._told = float(nats[place])
+                self._told_at = point
+        self._told_points += len(nats)
         return told
 
 

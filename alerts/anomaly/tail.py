@@ -17,7 +17,7 @@ WARM_UP = 60
 # A value is a surprise where fewer points than this share have been as high.
 COMMON = 0.02
 # Beyond the highest peak the tail is Pareto's with this index.
-TAIL_INDEX = 12.0
+TAIL_INDEX = 6.0
 # Differences below this share of the stream's spread are none.
 RESOLUTION = 0.01
 SMALLEST, FARTHEST = 1e-300, 1e30

@@ -16,13 +16,13 @@ Floats = NDArray[np.float64]
 
 DAY_SECONDS = 86_400.0
 # Points that a view of the shape may look back.
-REACH = 2 * 96
+REACH = 48
 # Points that are kept for the comparison with earlier days: a week at one a minute.
 KEPT = 12_288
 
-LEVELS = (6, 24, 96)
-ROUGHNESS = (24, 48)
 RECENT = 40
+LEVELS = (6, 24)
+SPREAD = 24
 # How many points are averaged before they are compared with earlier days, and how far (in points) the time of day may
 # be off there.
 SEASONAL = ((1, 3), (6, 6), (24, 6))
@@ -34,9 +34,7 @@ WIDENING_DAYS = (7,)
 PHASE_SECONDS = 5_400.0
 
 # Points that each view spans, in the order of `Views.following`.
-SPANS: NDArray[np.int64] = np.repeat(
-    [1, 1, RECENT, *np.repeat(LEVELS, 2), *np.repeat(ROUGHNESS, 2), *(span for span, _ in SEASONAL)], 2
-)
+SPANS: NDArray[np.int64] = np.repeat([1, 1, RECENT, *np.repeat(LEVELS, 2), SPREAD, *(span for span, _ in SEASONAL)], 2)
 
 
 @dataclass
@@ -90,16 +88,14 @@ class Views:
 
 
 def shapes(stream: Floats) -> list[Floats]:
-    """Value, step, distance from the recent mean, and level, change of level, spread and roughness at several spans."""
+    """Value, step, distance from the recent mean, level and change of level at several spans, and spread."""
     points = len(stream) - REACH
     value, steps = stream[REACH:], np.diff(stream)
     views = [value, steps[-points:], value - rolling(stream[:-1], RECENT, points).mean(axis=1)]
     for span in LEVELS:
         level = rolling(stream, span, points).mean(axis=1)
         views += [level, level - rolling(stream[:-span], span, points).mean(axis=1)]
-    for span in ROUGHNESS:
-        views += [rolling(stream, span, points).std(axis=1), rolling(np.abs(steps), span, points).mean(axis=1)]
-    return views
+    return [*views, rolling(stream, SPREAD, points).std(axis=1)]
 
 
 def rolling(stream: Floats, span: int, points: int) -> Floats:
