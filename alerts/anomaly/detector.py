@@ -26,9 +26,11 @@ LOUDER = 1.75
 PART = 4_096
 # Of the largest value: what rounding may do to a mean.
 ROUNDING = 1e-9
+# Larger values are taken for missing, since sums of them overflow.
+LARGEST = 1e300
 
 # A score at or above it is an anomaly, for the sensitivities that a rule may ask for; the same for every series.
-THRESHOLDS = MappingProxyType({"low": 0.55, "medium": 0.44, "high": 0.36})
+THRESHOLDS = MappingProxyType({"low": 0.58, "medium": 0.5, "high": 0.42})
 
 
 class Detector:
@@ -47,7 +49,7 @@ class Detector:
     def update(self, timestamps: ArrayLike, values: ArrayLike) -> Floats:
         """The scores of the points that follow, each in [0, 1].
 
-        `timestamps` are in seconds and ascend. A value that is missing (NaN, infinite) and a point that is older than
+        `timestamps` are in seconds and ascend. A value that is missing (NaN, infinite, past 1e300) and a point that is older than
         one before it score 0 and leave no trace. ValueError where the two differ in shape or are not flat.
         """
         times, numbers = np.asarray(timestamps, dtype=float), np.asarray(values, dtype=float)
@@ -55,7 +57,7 @@ class Detector:
             raise ValueError(
                 f"timestamps and values must be two lists of one length, not {times.shape} and {numbers.shape}"
             )
-        usable = np.isfinite(times) & np.isfinite(numbers)
+        usable = np.isfinite(times) & (np.abs(numbers) <= LARGEST)
         ordered = np.maximum.accumulate(np.concatenate(([self._newest], np.where(usable, times, -np.inf))))
         usable &= times >= ordered[:-1]
         self._newest = float(ordered[-1])

@@ -57,7 +57,9 @@ class Tail:
         ranked = as_high * np.minimum(1.0, BLOCK / self.spans[rows])
         centre = self.centre[rows]
         farthest = np.maximum(self.highest[rows] - centre, max(resolution, SMALLEST))
-        beyond = np.log(np.clip((values - centre) / farthest, 1.0, FARTHEST))
+        with np.errstate(over="ignore"):
+            ratio = (values - centre) / farthest
+        beyond = np.log(np.clip(ratio, 1.0, FARTHEST))
         known = np.maximum(independent * COMMON, 1.0)
         nats = np.log((independent + 1) * COMMON / (ranked + 1)) + known * np.log1p(TAIL_INDEX * beyond / known)
         return np.asarray(np.maximum(nats, 0.0))
