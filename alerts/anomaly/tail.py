@@ -20,6 +20,7 @@ COMMON = 0.02
 TAIL_INDEX = 6.0
 # Differences below this share of the stream's spread are none.
 RESOLUTION = 0.01
+# Keep the logarithm of a ratio finite.
 SMALLEST, FARTHEST = 1e-300, 1e30
 
 
@@ -66,21 +67,20 @@ class Tail:
 
     def learn(self, views: Floats) -> None:
         """Take in a whole block, shape (views, BLOCK): its highest points become peaks where they are high enough."""
-        self.now += BLOCK
         valid = ~np.isnan(views)
         counts = valid.sum(axis=1)
-        some = counts > 0
         self.points += counts
-        share = np.zeros(len(counts))
-        share[some] = counts[some] / np.minimum(self.points[some], MEMORY)
         means = np.where(valid, views, 0.0).sum(axis=1) / np.maximum(counts, 1)
-        self.centre += (means - self.centre) * share
-        self.peaks[self.seen_at < self.now - MEMORY] = -np.inf
-        highest = np.where(valid, views, -np.inf).max(axis=1)
-        every = np.arange(len(highest))
-        lowest = self.peaks.argmin(axis=1)
-        higher = highest > self.peaks[every, lowest]
-        self.peaks[every[higher], lowest[higher]] = highest[higher]
-        self.seen_at[every[higher], lowest[higher]] = self.now
+        self.centre += (means - self.centre) * counts / np.clip(self.points, 1, MEMORY)
+        self._remember(np.where(valid, views, -np.inf).max(axis=1))
         self.highest = self.peaks.max(axis=1)
         self.bar = np.where(self.points < WARM_UP, np.inf, self.peaks.min(axis=1))
+
+    def _remember(self, highest: Floats) -> None:
+        """Peaks that are too old make room, then the lowest ones do."""
+        self.now += BLOCK
+        self.peaks[self.seen_at < self.now - MEMORY] = -np.inf
+        lowest = self.peaks.argmin(axis=1)
+        rows = np.flatnonzero(highest > self.peaks.min(axis=1))
+        self.peaks[rows, lowest[rows]] = highest[rows]
+        self.seen_at[rows, lowest[rows]] = self.now

@@ -22,7 +22,7 @@ KEPT = 12_288
 
 RECENT = 40
 LEVELS = (6, 24)
-SPREAD = 24
+RESTLESS = 24
 # How many points are averaged before they are compared with earlier days, and how far (in points) the time of day may
 # be off there.
 SEASONAL = ((1, 3), (6, 6), (24, 6))
@@ -34,7 +34,9 @@ WIDENING_DAYS = (7,)
 PHASE_SECONDS = 5_400.0
 
 # Points that each view spans, in the order of `Views.following`.
-SPANS: NDArray[np.int64] = np.repeat([1, 1, RECENT, *np.repeat(LEVELS, 2), SPREAD, *(span for span, _ in SEASONAL)], 2)
+SPANS: NDArray[np.int64] = np.repeat(
+    [1, 1, RECENT, *np.repeat(LEVELS, 2), RESTLESS, RESTLESS, *(span for span, _ in SEASONAL)], 2
+)
 
 
 @dataclass
@@ -65,37 +67,43 @@ class Views:
         return found
 
     def _outside(self, points: int, column: int, reach: int) -> tuple[Floats, Floats]:
+        """The last `points` of one mean against earlier days; NaN where a needed day is not known."""
         own = np.arange(len(self.times) - points, len(self.times))
         low, high = np.full(points, np.inf), np.full(points, -np.inf)
         known = np.ones(points, dtype=bool)
         for days in (*NEEDED_DAYS, *WIDENING_DAYS):
-            wanted = self.times[own] - days * DAY_SECONDS
-            nearest = np.searchsorted(self.times, wanted)
-            near = nearest[:, None] + np.arange(-reach, reach + 1)
-            there = (near[:, 0] >= np.maximum(0, own - KEPT + 1)) & (near[:, -1] < own)
-            near[~there] = 0
-            there &= np.abs(self.times[near[:, reach]] - wanted) <= PHASE_SECONDS
-            band = self.means[near, column]
-            there &= ~np.isnan(band).any(axis=1)
+            band, there = self._same_time(own, days, column, reach)
             low = np.where(there, np.minimum(low, band.min(axis=1)), low)
             high = np.where(there, np.maximum(high, band.max(axis=1)), high)
-            if days in NEEDED_DAYS:
-                known &= there
+            known &= there | (days not in NEEDED_DAYS)
         mean = self.means[own, column]
         above = np.where(known, np.maximum(mean - high, 0.0), np.nan)
         below = np.where(known, np.maximum(low - mean, 0.0), np.nan)
         return above, below
 
+    def _same_time(self, own: NDArray[np.intp], days: int, column: int, reach: int) -> tuple[Floats, NDArray[np.bool_]]:
+        """What a mean was around the same time of day `days` ago, shape (points, 2·reach + 1), and where that is known."""
+        wanted = self.times[own] - days * DAY_SECONDS
+        near = np.searchsorted(self.times, wanted)[:, None] + np.arange(-reach, reach + 1)
+        # No further back than KEPT, however many points are looked at together, and never the point itself.
+        there = (near[:, 0] >= np.maximum(0, own - KEPT + 1)) & (near[:, -1] < own)
+        near[~there] = 0
+        band = self.means[near, column]
+        there &= np.abs(self.times[near[:, reach]] - wanted) <= PHASE_SECONDS
+        return band, there & ~np.isnan(band).any(axis=1)
+
 
 def shapes(stream: Floats) -> list[Floats]:
-    """Value, step, distance from the recent mean, level and change of level at several spans, and spread."""
+    """Value, step, distance from the recent mean, level and its change at several spans, spread, roughness."""
     points = len(stream) - REACH
     value, steps = stream[REACH:], np.diff(stream)
     views = [value, steps[-points:], value - rolling(stream[:-1], RECENT, points).mean(axis=1)]
     for span in LEVELS:
         level = rolling(stream, span, points).mean(axis=1)
         views += [level, level - rolling(stream[:-span], span, points).mean(axis=1)]
-    return [*views, rolling(stream, SPREAD, points).std(axis=1)]
+    spread = rolling(stream, RESTLESS, points).std(axis=1)
+    roughness = rolling(np.abs(steps), RESTLESS, points).mean(axis=1)
+    return [*views, spread, roughness]
 
 
 def rolling(stream: Floats, span: int, points: int) -> Floats:
