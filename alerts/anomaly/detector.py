@@ -25,7 +25,7 @@ LOUDER = 1.75
 # Points that are looked at together, to bound the memory of a long history.
 PART = 4_096
 # Of the largest value: what rounding may do to a mean.
-ROUNDING = 1e-9
+ROUNDING = 1e-12
 # Larger values are taken for missing, since sums of them overflow.
 LARGEST = 1e300
 
@@ -49,8 +49,9 @@ class Detector:
     def update(self, timestamps: ArrayLike, values: ArrayLike) -> Floats:
         """The scores of the points that follow, each in [0, 1].
 
-        `timestamps` are in seconds and ascend. A value that is missing (NaN, infinite, past 1e300) and a point that is older than
-        one before it score 0 and leave no trace. ValueError where the two differ in shape or are not flat.
+        `timestamps` are in seconds and ascend; equal ones may follow each other. A value that is missing (NaN,
+        infinite, past 1e300) and a point that is older than one before it score 0 and leave no trace. ValueError where
+        the two are not flat and of one length.
         """
         times, numbers = np.asarray(timestamps, dtype=float), np.asarray(values, dtype=float)
         if times.ndim != 1 or times.shape != numbers.shape:
@@ -70,15 +71,15 @@ class Detector:
 
     def _surprise(self, times: Floats, values: Floats) -> Floats:
         views = self._views.following(times, values)
-        nats = np.empty(len(values))
+        surprises = np.empty(views.shape)
         start = 0
         while start < len(values):
-            piece = views[:, start : start + BLOCK - self._block.shape[1]]
-            surprises = self._tail.surprise(piece, RESOLUTION * self._spread + ROUNDING * self._largest)
-            nats[start : start + piece.shape[1]] = np.log1p(surprises).sum(axis=0)
+            stop = start + BLOCK - self._block.shape[1]
+            piece = views[:, start:stop]
+            surprises[:, start:stop] = self._tail.surprise(piece, RESOLUTION * self._spread + ROUNDING * self._largest)
             self._learn(piece)
-            start += piece.shape[1]
-        return nats
+            start = stop
+        return np.asarray(np.log1p(surprises).sum(axis=0))
 
     def _learn(self, piece: Floats) -> None:
         """Points are learnt from a block at a time, whatever the pieces that they come in."""

@@ -82,7 +82,7 @@ class Views:
         return above, below
 
     def _same_time(self, own: NDArray[np.intp], days: int, column: int, reach: int) -> tuple[Floats, NDArray[np.bool_]]:
-        """What a mean was around the same time of day `days` ago, shape (points, 2·reach + 1), and where that is known."""
+        """A mean around the same time of day `days` ago, shape (points, 2·reach + 1), and where it is known."""
         wanted = self.times[own] - days * DAY_SECONDS
         near = np.searchsorted(self.times, wanted)[:, None] + np.arange(-reach, reach + 1)
         # No further back than KEPT, however many points are looked at together, and never the point itself.
