@@ -20,6 +20,7 @@ from alerts.models import (
     NotificationDelivery,
     PerformanceBaseline,
     RuleEvaluation,
+    Silence,
 )
 from wedsync_monitor.policy import Verb
 from wedsync_monitor.web.admin_site import OwnedModelAdmin, PolicyInline, PolicyModelAdmin, ReadOnlyModelAdmin
@@ -40,7 +41,10 @@ class ReadOnlyInline(PolicyInline):
 
 class EvaluationInline(ReadOnlyInline):
     model = RuleEvaluation
-    fields = ("last_evaluated_at", "last_duration_ms", "last_series_seen", "last_error", "next_evaluation_at")
+    fields = (
+        "last_evaluated_at", "last_duration_ms", "last_lag_ms", "last_series_seen", "last_error",
+        "missed_evaluations", "next_evaluation_at",
+    )  # fmt: skip
 
 
 @admin.register(AlertRule)
@@ -109,6 +113,14 @@ class MaintenanceWindowAdmin(OwnedModelAdmin):
     list_filter = ("status", "maintenance_type", "impact_level")
     search_fields = ("window_name",)
     date_hierarchy = "start_time"
+
+
+@admin.register(Silence)
+class SilenceAdmin(OwnedModelAdmin):
+    list_display = ("text", "starts_at", "ends_at", "comment", "created_by")
+    search_fields = ("comment",)
+    date_hierarchy = "starts_at"
+    list_select_related = ("created_by",)
 
 
 @admin.register(PerformanceBaseline)

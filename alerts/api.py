@@ -58,7 +58,10 @@ ANALYTICS = inline_serializer(
 class EvaluationSerializer(serializers.ModelSerializer[RuleEvaluation]):
     class Meta:
         model = RuleEvaluation
-        fields = ["next_evaluation_at", "last_evaluated_at", "last_duration_ms", "last_series_seen", "last_error"]
+        fields = [
+            "next_evaluation_at", "last_evaluated_at", "last_duration_ms", "last_lag_ms", "last_series_seen",
+            "last_error", "missed_evaluations",
+        ]  # fmt: skip
 
 
 class RuleSerializer(StrictSerializer):

@@ -15,6 +15,6 @@ class AlertsConfig(AppConfig):
         audit.track(
             *(
                 self.get_model(name)
-                for name in ("AlertRule", "EscalationPolicy", "MaintenanceWindow", "PerformanceBaseline")
+                for name in ("AlertRule", "EscalationPolicy", "MaintenanceWindow", "PerformanceBaseline", "Silence")
             )
         )

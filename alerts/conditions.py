@@ -50,12 +50,14 @@ class ThresholdConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=
     """When a breach opens an alert and when it is over.
 
     `recovery_threshold` replaces the first condition's threshold when deciding that an open alert is over, and
-    `keep_firing_seconds` is how long it must be over before it resolves.
+    `keep_firing_seconds` is how long it must be over before it resolves. Windows end `evaluation_delay_seconds` before
+    now, for metrics that come in late; by default what EVALUATION_DELAY_SECONDS says.
     """
 
     consecutive_breaches: Annotated[int, Meta(ge=1, le=1000)] = 1
     recovery_threshold: float | None = None
     keep_firing_seconds: Annotated[int, Meta(ge=0, le=86400)] = 0
+    evaluation_delay_seconds: Annotated[int, Meta(ge=0, le=3600)] | None = None
 
 
 class AnomalyConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -65,10 +67,16 @@ class AnomalyConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tr
 
 
 class SuppressionConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """`suppression_period`: seconds after a resolution in which a new opening tells nobody."""
+    """`suppression_period`: seconds after a resolution in which a new opening tells nobody.
+
+    `means_down`: while an alert of this rule lives, its asset counts as down, and nobody is told of alerts on what
+    depends on that asset; a rule with `dependencies` false tells all the same.
+    """
 
     suppression_period: Annotated[int, Meta(ge=0, le=31 * 86400)] = 0
     maintenance_windows: bool = True
+    dependencies: bool = True
+    means_down: bool = False
 
 
 class EmailConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

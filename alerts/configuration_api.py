@@ -1,4 +1,4 @@
-"""REST: what people arrange around alerts: escalation policies, maintenance windows, baselines."""
+"""REST: what people arrange around alerts: escalation policies and baselines."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from django.utils import timezone
 from django_filters import rest_framework as filters
 from rest_framework import serializers
 
-from alerts.models import EscalationPolicy, MaintenanceWindow, PerformanceBaseline
+from alerts.models import EscalationPolicy, PerformanceBaseline
 from assets.models import InfrastructureAsset
-from assets.references import known_assets
-from wedsync_monitor.web.filtering import since, until
 from wedsync_monitor.web.resources import Resource, Resources, StrictSerializer
 
 
@@ -48,48 +46,6 @@ class EscalationPolicyView(Resource):
     policy_resource = "escalation"
     rows = EscalationPolicy.objects.all()
     serializer_class = EscalationPolicySerializer
-
-
-class MaintenanceWindowSerializer(StrictSerializer):
-    class Meta:
-        model = MaintenanceWindow
-        fields = [
-            "id", "window_name", "description", "affected_assets", "start_time", "end_time", "recurrence_config",
-            "maintenance_type", "impact_level", "notification_config", "alert_suppression", "status",
-            "actual_start_time", "actual_end_time", "completion_notes", "created_at", "updated_at",
-        ]  # fmt: skip
-        read_only_fields = ["created_at", "updated_at"]
-
-    def validate_affected_assets(self, ids: list[str]) -> list[str]:
-        return known_assets(ids)
-
-
-class MaintenanceWindowFilters(filters.FilterSet):
-    q = filters.CharFilter(field_name="window_name", lookup_expr="icontains")
-    # `from` is a word of Python's own.
-    locals()["from"] = since("end_time")
-    to = until("start_time")
-
-    class Meta:
-        model = MaintenanceWindow
-        fields = ["status", "maintenance_type", "impact_level"]
-
-
-class MaintenanceWindows(Resources):
-    """List maintenance windows, those that overlap from…to where given; plan one."""
-
-    policy_resource, listed_as = "maintenance", "maintenance_windows"
-    rows = MaintenanceWindow.objects.order_by("-start_time")
-    serializer_class = MaintenanceWindowSerializer
-    filterset_class = MaintenanceWindowFilters
-
-
-class MaintenanceWindowView(Resource):
-    """One maintenance window: read, change, remove."""
-
-    policy_resource = "maintenance"
-    rows = MaintenanceWindow.objects.all()
-    serializer_class = MaintenanceWindowSerializer
 
 
 class BaselineSerializer(StrictSerializer):

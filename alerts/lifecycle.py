@@ -101,10 +101,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Observation:
-    """What this evaluation found, and whether a maintenance window covers the asset now."""
+    """What this evaluation found, and why nobody is to be told now (empty where people are)."""
 
     finding: Finding
-    suppressed: bool = False
+    suppressed: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,7 @@ class Transition:
     changes: Mapping[str, Any] = field(default_factory=dict)
     resolution_type: str | None = None
     gone: bool = False
+    note: str = ""
 
 
 def follow(state: State, event: Event) -> State:
@@ -147,7 +148,7 @@ def _before_opening(snapshot: Snapshot | None, seen: Observation, terms: Terms, 
             events = () if snapshot else (Event.PENDING,)
             return Transition(State.PENDING, events, changes)
         event = Event.SUPPRESSED if seen.suppressed else Event.OPENED
-        return Transition(follow(state, event), (event,), changes | {"opened_at": now})
+        return Transition(follow(state, event), (event,), changes | {"opened_at": now}, note=seen.suppressed)
     if snapshot is None:
         return None
     if seen.finding is not Finding.MISSING:
@@ -180,7 +181,8 @@ def _living_on(snapshot: Snapshot, seen: Observation, now: datetime) -> Transiti
         events.append(event)
         if event is Event.ACKNOWLEDGEMENT_EXPIRED:
             changes["acknowledged_until"] = None
-    return Transition(state, tuple(events), changes) if events or changes else None
+    note = seen.suppressed if Event.SUPPRESSED in events else ""
+    return Transition(state, tuple(events), changes, note=note) if events or changes else None
 
 
 def _due_events(snapshot: Snapshot, seen: Observation, now: datetime) -> list[Event]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 from django.conf import settings
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.db.models import Exists, OuterRef
 
 from alerts import conditions
@@ -51,26 +52,70 @@ FOR_SYSTEMS = {
 }
 
 
-def enqueue(alert: AlertInstance, event: AlertEvent, now: datetime) -> int:
-    """Put into the outbox whom `event` is to be told to, in the caller's transaction; answers how many."""
+def enqueue(happened: Sequence[tuple[AlertInstance, AlertEvent]], now: datetime) -> int:
+    """Put into the outbox whom each event is to be told to, in the caller's transaction; answers how many."""
+    channels: dict[UUID, _Channels] = {}
+    for alert, _ in happened:
+        if alert.alert_rule_id not in channels:
+            named = alert.alert_rule.notification_channels
+            channels[alert.alert_rule_id] = [(channel_key(channel), channel) for channel in named]
+    heard = _told_before([alert for alert, event in happened if event.kind not in FOR_PEOPLE])
     rows = [
-        NotificationDelivery(event=event, channel_key=key, channel=channel, next_attempt_at=now)
-        for key, channel in _told(alert, event)
+        {"event_id": event.pk, "channel_key": key, "channel": channel}
+        for alert, event in happened
+        for key, channel in _told(event, channels[alert.alert_rule_id], heard.get(alert.pk, []))
     ]
-    NotificationDelivery.objects.bulk_create(rows, ignore_conflicts=True)
+    if rows:
+        _insert(rows, now)
     return len(rows)
 
 
-def _told(alert: AlertInstance, event: AlertEvent) -> list[tuple[str, dict[str, Any]]]:
-    if event.kind == EventKind.RESOLVED:
-        # Whoever was told of the trouble is told of its end, also where the rule's channels changed since.
-        return _told_before(alert)
-    channels = [(channel_key(channel), channel) for channel in alert.alert_rule.notification_channels]
+def _insert(rows: Sequence[dict[str, Any]], now: datetime) -> None:
+    """One statement for all. Channels come from a rule or an earlier message: their secrets are sealed already."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO notification_deliveries (event_id, channel_key, channel, next_attempt_at)
+               SELECT event_id, channel_key, channel, %s
+               FROM jsonb_to_recordset(%s::jsonb) AS told (event_id bigint, channel_key text, channel jsonb)
+               ON CONFLICT DO NOTHING""",
+            [now, msgspec.json.encode(rows).decode()],
+        )
+
+
+_Channels = list[tuple[str, dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """A message that was queued for people."""
+
+    channel_key: str
+    channel: dict[str, Any]
+    status: str
+
+
+def _told(event: AlertEvent, channels: _Channels, before: Sequence[_Earlier]) -> _Channels:
     if event.kind in FOR_PEOPLE:
         return channels
-    systems = [item for item in channels if event.kind in FOR_SYSTEMS.get(item[1]["type"], ())]
-    told = _heard_of(alert) if systems else set()
-    return [(key, channel) for key, channel in systems if key in told]
+    if event.kind == EventKind.RESOLVED:
+        # Whoever was told of the trouble is told of its end, also where the rule's channels changed since.
+        return list({row.channel_key: row.channel for row in before}.items())
+    # Receivers that know of the alert, or will before they are told anything else.
+    heard = {row.channel_key for row in before if row.status != DeliveryStatus.FAILED}
+    return [(key, one) for key, one in channels if event.kind in FOR_SYSTEMS.get(one["type"], ()) and key in heard]
+
+
+def _told_before(alerts: Sequence[AlertInstance]) -> dict[UUID, list[_Earlier]]:
+    """What was queued for people of each alert, oldest first: one query."""
+    found: dict[UUID, list[_Earlier]] = defaultdict(list)
+    if alerts:
+        rows = NotificationDelivery.objects.filter(
+            event__alert__in=[alert.pk for alert in alerts], event__kind__in=FOR_PEOPLE
+        )
+        columns = ("event__alert_id", "channel_key", "channel", "status")
+        for alert_id, *earlier in rows.order_by("created_at").values_list(*columns):
+            found[alert_id].append(_Earlier(*earlier))
+    return found
 
 
 def channel_key(channel: dict[str, Any]) -> str:
@@ -87,27 +132,22 @@ def shown_channel(channel: dict[str, Any]) -> str:
     return f"{channel['type']} {msgspec.convert(channel, conditions.Channel).config.shown}".strip()
 
 
-def _told_before(alert: AlertInstance) -> list[tuple[str, dict[str, Any]]]:
-    rows = NotificationDelivery.objects.filter(event__alert=alert, event__kind__in=FOR_PEOPLE)
-    return list(dict(rows.order_by("created_at").values_list("channel_key", "channel")).items())
-
-
-def _heard_of(alert: AlertInstance) -> set[str]:
-    """The channels whose receivers know of the alert, or will before they are told anything else."""
-    rows = NotificationDelivery.objects.filter(event__alert=alert, event__kind__in=FOR_PEOPLE)
-    return set(rows.exclude(status=DeliveryStatus.FAILED).values_list("channel_key", flat=True))
-
-
-def why_untold(alert: AlertInstance, kind: str, now: datetime) -> str:
-    """Why nobody is told of an opening: within the suppression period after the last resolution. Empty otherwise."""
-    period = alert.alert_rule.suppression_config.get("suppression_period", 0)
-    if kind != EventKind.OPENED or not period:
-        return ""
-    since = now - timedelta(seconds=period)
-    earlier = AlertInstance.objects.filter(alert_key=alert.alert_key, resolved_at__gt=since).exclude(pk=alert.pk)
-    if not earlier.exists():
-        return ""
-    return f"Not told: the same trouble ended less than {period} s before (suppression period)."
+def why_untold(opened: Sequence[AlertInstance], now: datetime) -> dict[UUID, str]:
+    """Of alerts that open, those whose opening nobody is told, and why: within the suppression period after the last
+    resolution of the same trouble."""
+    by_period: dict[int, list[AlertInstance]] = defaultdict(list)
+    for alert in opened:
+        if period := alert.alert_rule.suppression_config.get("suppression_period", 0):
+            by_period[period].append(alert)
+    found: dict[UUID, str] = {}
+    for period, alerts in by_period.items():
+        earlier = AlertInstance.objects.filter(
+            alert_key__in=[alert.alert_key for alert in alerts], resolved_at__gt=now - timedelta(seconds=period)
+        )
+        ended = set(earlier.values_list("alert_key", flat=True))
+        reason = f"Not told: the same trouble ended less than {period} s before (suppression period)."
+        found |= {alert.pk: reason for alert in alerts if alert.alert_key in ended}
+    return found
 
 
 Sender = Callable[[NotificationDelivery], None]

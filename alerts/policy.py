@@ -28,5 +28,6 @@ POLICIES = (
     ),
     Policy("escalation", ("alerts.EscalationPolicy",), managed_by(OPERATIONS, READERS)),
     Policy("maintenance", ("alerts.MaintenanceWindow",), managed_by(OPERATIONS, READERS)),
+    Policy("silences", ("alerts.Silence",), managed_by(RESPONDERS, (Role.VIEWER,))),
     Policy("baselines", ("alerts.PerformanceBaseline",), managed_by(OPERATIONS, READERS)),
 )

@@ -6,6 +6,7 @@ from celery import shared_task
 from django.core.cache import cache
 
 from alerts import evaluation, notification
+from alerts.suppression import windows
 from wedsync_monitor.readiness import EVALUATOR_SEEN
 
 
@@ -16,6 +17,11 @@ def evaluate_due_rules() -> None:
     if report.messages_due:
         deliver_due_notifications.delay()
     cache.set(EVALUATOR_SEEN, now.timestamp(), timeout=None)
+
+
+@shared_task
+def settle_maintenance_windows() -> None:
+    windows.settle(datetime.now(UTC))
 
 
 @shared_task

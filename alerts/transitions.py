@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from alerts import lifecycle, notification
 from alerts.lifecycle import Event, Observation, Refused, Snapshot, State, Terms, Transition
 from alerts.models import AlertEvent, AlertInstance, AlertRule
 from wedsync_monitor.models import User
+
+log = logging.getLogger(__name__)
+# Alerts that are written in one transaction.
+BATCH = 1000
+# How often it is written that an alert still breaches.
+REFRESHED_EVERY = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -25,10 +32,11 @@ class Subject:
     rule: AlertRule
     asset_id: UUID
     observation: Observation
-    title: str
-    description: str
-    value: float | None
-    threshold: float | None
+    terms: Terms
+    title: str = ""
+    description: str = ""
+    value: float | None = None
+    threshold: float | None = None
     context: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -47,42 +55,107 @@ def snapshot_of(alert: AlertInstance) -> Snapshot:
     )
 
 
-def observe(found: Iterable[tuple[Subject, AlertInstance | None]], terms: Terms, now: datetime) -> int:
-    """Apply what an evaluation found to the live alerts, or open them; answers how many messages became due.
+@dataclass(frozen=True)
+class Ending:
+    """A live alert that its rule no longer asks for, and why."""
 
-    Most alerts live on as they are: what is new about them is written at once for all.
+    alert: AlertInstance
+    rule: AlertRule
+    reason: str
+
+
+@dataclass
+class Outcome:
+    """How many messages became due, and what could not be written, by rule."""
+
+    messages: int = 0
+    failures: dict[UUID, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What is decided about an alert that the transaction holds."""
+
+    alert: AlertInstance
+    decided: Transition
+    note: str = ""
+
+
+# Locks what an evaluator has claimed; answers the rules whose findings may still be written.
+Standing = Callable[[Collection[UUID]], Collection[UUID]]
+_Item = TypeVar("_Item")
+
+
+def observe(
+    found: Iterable[tuple[Subject, AlertInstance | None]], now: datetime, standing: Standing, outcome: Outcome
+) -> None:
+    """Apply what an evaluation found to the live alerts, or open them.
+
+    Alerts are written in batches, each with its events and messages in one transaction. Most live on as they are: a
+    row is touched where something about it changed.
     """
-    told, unchanged = 0, []
+    new: list[tuple[Subject, Transition]] = []
+    moved: list[tuple[Subject, AlertInstance]] = []
+    lived: list[tuple[Subject, AlertInstance]] = []
     for subject, alert in found:
-        decided = lifecycle.decide(snapshot_of(alert) if alert else None, subject.observation, terms, now)
+        decided = lifecycle.decide(snapshot_of(alert) if alert else None, subject.observation, subject.terms, now)
         if decided is None:
             continue
         if alert is None:
-            told += _begin(subject, decided, now)
+            new.append((subject, decided))
         elif decided.events or decided.gone:
-            told += _go_on(subject, alert, terms, now)
-        else:
+            moved.append((subject, alert))
+        elif not _is_old_news(alert, decided, now):
             _describe(alert, subject, now)
             _change(alert, decided)
-            unchanged.append(alert)
-    _save_marks(unchanged, now)
-    return told
+            lived.append((subject, alert))
+    # In one order everywhere, so that two evaluators never wait for each other in a ring.
+    new.sort(key=lambda item: item[0].alert_key)
+    moved.sort(key=lambda item: item[1].pk)
+    lived.sort(key=lambda item: item[1].pk)
+    _in_batches(new, lambda item: item[0].rule.pk, lambda batch: _begin(batch, now), standing, outcome)
+    _in_batches(moved, lambda item: item[0].rule.pk, lambda batch: _go_on(batch, now), standing, outcome)
+    _in_batches(lived, lambda item: item[0].rule.pk, lambda batch: _save_marks(batch, now), standing, outcome)
 
 
-def _go_on(subject: Subject, alert: AlertInstance, terms: Terms, now: datetime) -> int:
-    """The decision is made again on the locked row: another evaluator or an operator may have been first."""
-    with transaction.atomic():
-        locked = _lockable().filter(pk=alert.pk).first()
-        if locked is None or locked.status == State.RESOLVED:
-            return 0
-        decided = lifecycle.decide(snapshot_of(locked), subject.observation, terms, now)
-        if decided is None:
-            return 0
-        _describe(locked, subject, now)
-        return _apply(locked, decided, now)
+def _is_old_news(alert: AlertInstance, decided: Transition, now: datetime) -> bool:
+    """Whether all there is to say is that it still breaches, and that was written a moment ago."""
+    return decided.changes.keys() <= {"last_triggered_at"} and abs(now - alert.last_triggered_at) < REFRESHED_EVERY
 
 
-def _begin(subject: Subject, decided: Transition, now: datetime) -> int:
+def _in_batches(
+    items: Sequence[_Item],
+    rule_of: Callable[[_Item], UUID],
+    work: Callable[[Sequence[_Item]], int],
+    standing: Standing,
+    outcome: Outcome,
+) -> None:
+    """Do `work` on `items`, so many in a transaction. Of a batch that fails each item is tried by itself."""
+    batches = [items[at : at + BATCH] for at in range(0, len(items), BATCH)]
+    while batches:
+        batch = batches.pop(0)
+        try:
+            with transaction.atomic():
+                rules = standing({rule_of(item) for item in batch})
+                told = work([item for item in batch if rule_of(item) in rules])
+            outcome.messages += told
+        except Exception as error:
+            if not connection.is_usable():
+                raise
+            if len(batch) > 1:
+                batches[:0] = [[item] for item in batch]
+                continue
+            log.exception("an alert of rule %s could not be written", rule_of(batch[0]))
+            outcome.failures[rule_of(batch[0])] = f"{type(error).__name__}: {error}"
+
+
+def _begin(batch: Sequence[tuple[Subject, Transition]], now: datetime) -> int:
+    steps = [_Step(_settled(_new(subject, now), decided, now), decided) for subject, decided in batch]
+    ours = _insert([step.alert for step in steps])
+    return _tell([step for step in steps if step.alert.pk in ours], now)
+
+
+def _new(subject: Subject, now: datetime) -> AlertInstance:
     alert = AlertInstance(
         alert_rule=subject.rule,
         asset_id=subject.asset_id,
@@ -91,12 +164,73 @@ def _begin(subject: Subject, decided: Transition, now: datetime) -> int:
         first_triggered_at=now,
     )
     _describe(alert, subject, now)
-    try:
-        with transaction.atomic():
-            return _apply(alert, decided, now)
-    except IntegrityError:
-        # The partial unique index: another evaluator opened it in the same moment.
-        return 0
+    return alert
+
+
+def _go_on(batch: Sequence[tuple[Subject, AlertInstance]], now: datetime) -> int:
+    """The decisions are made again on the locked rows: another evaluator or an operator may have been first."""
+    locked = _locked_rows([alert for _, alert in batch])
+    steps = []
+    for subject, alert in batch:
+        row = locked.get(alert.pk)
+        decided = lifecycle.decide(snapshot_of(row), subject.observation, subject.terms, now) if row else None
+        if row is not None and decided is not None:
+            row.alert_rule = subject.rule
+            _describe(row, subject, now)
+            steps.append(_Step(row, decided))
+    return _apply_all(steps, now)
+
+
+def _locked_rows(alerts: Sequence[AlertInstance]) -> dict[UUID, AlertInstance]:
+    rows = AlertInstance.objects.select_for_update().filter(pk__in=[alert.pk for alert in alerts])
+    return {row.pk: row for row in rows.exclude(status=State.RESOLVED).order_by("pk")}
+
+
+def _apply_all(steps: Sequence[_Step], now: datetime) -> int:
+    if gone := [step.alert.pk for step in steps if step.decided.gone]:
+        AlertInstance.objects.filter(pk__in=gone).delete()
+    left = [step for step in steps if not step.decided.gone]
+    _update([_settled(step.alert, step.decided, now) for step in left], _MARKS | _ENDS, "true", now)
+    return _tell(left, now)
+
+
+def _settled(alert: AlertInstance, decided: Transition, now: datetime, person: User | None = None) -> AlertInstance:
+    _change(alert, decided)
+    alert.status = decided.state.value
+    if decided.state is State.RESOLVED:
+        alert.resolved_at, alert.resolution_type, alert.resolved_by = now, decided.resolution_type, person
+    return alert
+
+
+def _tell(steps: Sequence[_Step], now: datetime, person: User | None = None) -> int:
+    """Write the events of `steps` and queue their messages."""
+    opened = [step.alert for step in steps if Event.OPENED in step.decided.events]
+    untold = notification.why_untold(opened, now)
+    happened = [(step, event, untold.get(step.alert.pk, "")) for step in steps for event in step.decided.events]
+    rows = [
+        AlertEvent(
+            alert=step.alert,
+            kind=event.value,
+            at=now,
+            actor=person,
+            note=_note(step, event, reason),
+        )
+        for step, event, reason in happened
+    ]
+    AlertEvent.objects.bulk_create(rows)
+    told = [
+        (step.alert, row) for (step, event, reason), row in zip(happened, rows, strict=True) if not _why(event, reason)
+    ]
+    return notification.enqueue(told, now)
+
+
+def _note(step: _Step, event: Event, reason: str) -> str:
+    """What a person said, or why the system did it."""
+    return step.note or (step.decided.note if event is Event.SUPPRESSED else _why(event, reason))
+
+
+def _why(event: Event, reason: str) -> str:
+    return reason if event is Event.OPENED else ""
 
 
 # What an evaluation writes on an alert that stays in its state.
@@ -113,18 +247,67 @@ _MARKS = {
 }
 
 
-def _save_marks(alerts: Sequence[AlertInstance], now: datetime) -> None:
-    """One statement for all; an alert that an operator has moved on meanwhile is left to the next evaluation."""
+# What it writes besides where it moves it on.
+_ENDS = {
+    "opened_at": "timestamptz",
+    "acknowledged_until": "timestamptz",
+    "resolved_at": "timestamptz",
+    "resolution_type": "text",
+    "resolution_notes": "text",
+}
+
+
+def _save_marks(batch: Sequence[tuple[Subject, AlertInstance]], now: datetime) -> int:
+    """An alert that an operator has moved on meanwhile is left to the next evaluation."""
+    _update([alert for _, alert in batch], _MARKS, "alert.status = seen.status", now)
+    return 0
+
+
+# What a new alert has besides; everything else has its default.
+_BEGINNING = {
+    "id": "uuid",
+    "alert_rule_id": "uuid",
+    "asset_id": "uuid",
+    "alert_key": "text",
+    "severity": "text",
+    "status": "text",
+    "first_triggered_at": "timestamptz",
+    "opened_at": "timestamptz",
+    "notification_status": "jsonb",
+    "impact_assessment": "jsonb",
+}
+
+
+def _insert(alerts: Sequence[AlertInstance]) -> set[UUID]:
+    """Insert new alerts by one statement; answers those that are there then. The partial unique index leaves out what
+    another evaluator opened in the same moment."""
+    if not alerts:
+        return set()
+    types = _BEGINNING | _MARKS
+    rows = msgspec.json.encode([{name: getattr(alert, name) for name in types} for alert in alerts])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""INSERT INTO alert_instances ({", ".join(types)})
+                SELECT {", ".join(types)}
+                FROM jsonb_to_recordset(%s::jsonb) AS new ({", ".join(" ".join(column) for column in types.items())})
+                ON CONFLICT DO NOTHING RETURNING id""",
+            [rows.decode()],
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _update(alerts: Sequence[AlertInstance], columns: Mapping[str, str], where: str, now: datetime) -> None:
+    """Write `columns` (and their types) and the status of `alerts`: one statement for all."""
     if not alerts:
         return
-    types = {"id": "uuid", "status": "text"} | _MARKS
+    types = {"id": "uuid", "status": "text"} | dict(columns)
     rows = msgspec.json.encode([{name: getattr(alert, name) for name in types} for alert in alerts])
     with connection.cursor() as cursor:
         cursor.execute(
             f"""UPDATE alert_instances AS alert
-                SET {", ".join(f"{name} = seen.{name}" for name in _MARKS)}, updated_at = %s
+                SET status = seen.status, {", ".join(f"{name} = seen.{name}" for name in columns)}, updated_at = %s
                 FROM jsonb_to_recordset(%s::jsonb) AS seen ({", ".join(" ".join(column) for column in types.items())})
-                WHERE alert.id = seen.id AND alert.status = seen.status""",
+                WHERE alert.id = seen.id AND {where}""",
             [now, rows.decode()],
         )
 
@@ -141,21 +324,10 @@ def _change(alert: AlertInstance, decided: Transition) -> None:
         setattr(alert, column, value)
 
 
-def _apply(alert: AlertInstance, decided: Transition, now: datetime, person: User | None = None, note: str = "") -> int:
-    if decided.gone:
-        alert.delete()
-        return 0
-    _change(alert, decided)
-    alert.status = decided.state.value
-    if decided.state is State.RESOLVED:
-        alert.resolved_at, alert.resolution_type, alert.resolved_by = now, decided.resolution_type, person
-    alert.save()
-    told = 0
-    for event in decided.events:
-        untold = notification.why_untold(alert, event.value, now)
-        row = AlertEvent.objects.create(alert=alert, kind=event.value, at=now, actor=person, note=note or untold)
-        told += 0 if untold else notification.enqueue(alert, row, now)
-    return told
+def _apply(alert: AlertInstance, decided: Transition, now: datetime, person: User | None, note: str) -> None:
+    """What a person does to one alert."""
+    _settled(alert, decided, now, person).save()
+    _tell([_Step(alert, decided, note)], now, person)
 
 
 def _lockable() -> QuerySet[AlertInstance]:
@@ -190,20 +362,24 @@ def resolve(
         return alert
 
 
-def end_orphans(alerts: Sequence[AlertInstance], reason: str, now: datetime) -> int:
+def end_orphans(endings: Sequence[Ending], now: datetime, standing: Standing, outcome: Outcome) -> None:
     """Resolve live alerts whose rule or asset no longer asks for them; pending ones just go."""
-    told = 0
-    for alert in alerts:
-        with transaction.atomic():
-            locked = _lockable().filter(pk=alert.pk).first()
-            if locked is None or locked.status == State.RESOLVED:
-                continue
-            if locked.status == State.PENDING:
-                locked.delete()
-                continue
-            locked.resolution_notes = reason
-            told += _apply(locked, lifecycle.decide_resolve(snapshot_of(locked), "auto"), now, None, reason)
-    return told
+    ordered = sorted(endings, key=lambda ending: ending.alert.pk)
+    _in_batches(ordered, lambda ending: ending.rule.pk, lambda batch: _end(batch, now), standing, outcome)
+
+
+def _end(batch: Sequence[Ending], now: datetime) -> int:
+    locked = _locked_rows([ending.alert for ending in batch])
+    steps = []
+    for ending in batch:
+        if row := locked.get(ending.alert.pk):
+            row.alert_rule = ending.rule
+            if row.status == State.PENDING:
+                steps.append(_Step(row, Transition(State.INACTIVE, gone=True)))
+            else:
+                row.resolution_notes = ending.reason
+                steps.append(_Step(row, lifecycle.decide_resolve(snapshot_of(row), "auto"), ending.reason))
+    return _apply_all(steps, now)
 
 
 @dataclass(frozen=True)
@@ -233,7 +409,9 @@ def load(alert: AlertInstance, happened: Sequence[Happening], **data: Any) -> li
 
 
 __all__ = [
+    "Ending",
     "Happening",
+    "Outcome",
     "Refused",
     "Subject",
     "acknowledge",

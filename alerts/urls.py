@@ -3,14 +3,8 @@
 from django.urls import path
 
 from alerts import api
-from alerts.configuration_api import (
-    Baselines,
-    BaselineView,
-    EscalationPolicies,
-    EscalationPolicyView,
-    MaintenanceWindows,
-    MaintenanceWindowView,
-)
+from alerts import suppression_api as suppression
+from alerts.configuration_api import Baselines, BaselineView, EscalationPolicies, EscalationPolicyView
 
 urlpatterns = [
     path("alerts/rules", api.Rules.as_view(), name="rules"),
@@ -26,6 +20,13 @@ urlpatterns = [
     path("alerts/escalation-policies/<uuid:pk>", EscalationPolicyView.as_view(), name="escalation-policy"),
     path("alerts/baselines", Baselines.as_view(), name="baselines"),
     path("alerts/baselines/<uuid:pk>", BaselineView.as_view(), name="baseline"),
-    path("maintenance-windows", MaintenanceWindows.as_view(), name="maintenance-windows"),
-    path("maintenance-windows/<uuid:pk>", MaintenanceWindowView.as_view(), name="maintenance-window"),
+    path("alerts/silences", suppression.Silences.as_view(), name="silences"),
+    path("alerts/silences/<uuid:pk>", suppression.SilenceView.as_view(), name="silence"),
+    path("maintenance-windows", suppression.MaintenanceWindows.as_view(), name="maintenance-windows"),
+    path("maintenance-windows/calendar.ics", suppression.WindowCalendar.as_view(), name="maintenance-calendar"),
+    path("maintenance-windows/<uuid:pk>", suppression.MaintenanceWindowView.as_view(), name="maintenance-window"),
+    path("maintenance-windows/<uuid:pk>/start", suppression.StartWindow.as_view(), name="maintenance-start"),
+    path("maintenance-windows/<uuid:pk>/end", suppression.EndWindow.as_view(), name="maintenance-end"),
+    path("maintenance-windows/<uuid:pk>/extend", suppression.ExtendWindow.as_view(), name="maintenance-extend"),
+    path("maintenance-windows/<uuid:pk>/cancel", suppression.CancelWindow.as_view(), name="maintenance-cancel"),
 ]

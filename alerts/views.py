@@ -93,6 +93,7 @@ def _abilities(request: HttpRequest) -> dict[str, bool]:
     return {
         "may_acknowledge": policy.may(request.user, Verb.ACKNOWLEDGE, "alerts"),
         "may_resolve": policy.may(request.user, Verb.RESOLVE, "alerts"),
+        "may_silence": policy.may(request.user, Verb.CREATE, "silences"),
     }
 
 
@@ -108,6 +109,8 @@ def alert_list(request: HttpRequest) -> HttpResponse:
     context = {**frame, **chosen, **_abilities(request), "page": page}
     context["sees_all"] = policy.granted(request.user, Verb.READ, "alerts")
     context["may_read_rules"] = policy.may(request.user, Verb.READ, "alert_rules")
+    context["may_read_windows"] = policy.may(request.user, Verb.READ, "maintenance")
+    context["may_read_silences"] = policy.may(request.user, Verb.READ, "silences")
     context |= {"statuses": STATUSES, "severities": Severity.choices, "sort": sort, "sorts": SORTS}
     return htmx.respond(request, "alerts/alert_list.html", "alerts/_alerts.html", context)
 

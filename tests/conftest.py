@@ -60,6 +60,12 @@ def quick_passwords(settings: Any) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+@pytest.fixture(autouse=True)
+def no_evaluation_delay(settings: Any) -> None:
+    """What a test stores at `now` is judged at `now`."""
+    settings.EVALUATION_DELAY_SECONDS = 0
+
+
 @pytest.fixture
 def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
@@ -72,11 +78,12 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     from django.db import connection, connections
 
     from assets import authentication
-    from assets.metrics import committing, directory, layouts, owners
+    from assets.metrics import committing, directory, layouts, owners, recent
 
     kept = {"auth_group", "auth_permission", "django_content_type"}
     tables = {model._meta.db_table for model in apps.get_models() if model._meta.managed} - kept
-    tables |= {"metric_frame", "metric_block", "metric_daily", "metric_daily_due"}
+    tables |= {"metric_frame", "metric_block", "metric_daily", "metric_daily_due", "metric_label"}
+    tables |= {"metric_series_change", "metric_restored", "metric_expiry"}
     with django_db_blocker.unblock():
         yield
         with connection.cursor() as cursor:
@@ -87,6 +94,7 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     layouts.forget()
     owners.forget()
     directory.forget()
+    recent.forget()
     authentication._senders.clear()
 
 

@@ -27,6 +27,7 @@ OPEN = {
     "home", "monitoring", "start",  # send on to the first tab that the person may open
     "login", "logout", "favicon",
     "healthz", "readyz", "own-metrics",  # asked by programs that hold no key; say nothing of what is monitored
+    "ping", "ping-start", "ping-fail", "ping-log", "ping-exited",  # the key in the address is what admits
     "influx-ping", "influx-ping-v2", "influx-health",  # asked by Influx clients before they show their key
     "schema", "docs",  # the same for everybody
 }  # fmt: skip
@@ -34,7 +35,7 @@ OPEN = {
 FOR_AGENTS = {"enrol", "heartbeat", "agent-configuration", "rotate-key", "offer"}
 # What takes agents' keys and the tokens of people with the verb SEND (tests.assets.metrics).
 WAYS_IN = {"metrics", "prometheus-write", "influx-write", "otlp-metrics"}
-REST, CONSOLE = "/api/monitoring/", "/admin/monitoring/"
+REST = ("/api/monitoring/", "/api/v1/")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ROLES: tuple[Role | None, ...] = (*Role, None)
 
@@ -85,9 +86,13 @@ ROWS = {
     "/api/monitoring/alerts/deliveries/": "alerts.NotificationDelivery",
     "/api/monitoring/alerts/escalation-policies/": "alerts.EscalationPolicy",
     "/api/monitoring/alerts/baselines/": "alerts.PerformanceBaseline",
+    "/api/monitoring/alerts/silences/": "alerts.Silence",
     "/api/monitoring/maintenance-windows/": "alerts.MaintenanceWindow",
     "/api/monitoring/assets/": "assets.InfrastructureAsset",
     "/api/monitoring/discoveries/": "assets.Discovery",
+    "/api/monitoring/heartbeats/": "assets.Heartbeat",
+    "/api/monitoring/scrape-jobs/": "assets.ScrapeJob",
+    "/api/monitoring/scrape-targets/": "assets.ScrapeTarget",
     "/api/monitoring/agents/": "assets.MonitoringAgent",
     "/api/monitoring/synthetic/checks/": "synthetic.SyntheticCheck",
     "/api/monitoring/capacity/forecasts/": "capacity.CapacityForecast",
@@ -97,6 +102,8 @@ ROWS = {
     "/api/monitoring/tokens/": "wedsync_monitor.ApiToken",
     "/admin/monitoring/assets/": "assets.InfrastructureAsset",
     "/admin/monitoring/alerts/rules/": "alerts.AlertRule",
+    "/admin/monitoring/alerts/maintenance/": "alerts.MaintenanceWindow",
+    "/admin/monitoring/alerts/silences/": "alerts.Silence",
     "/admin/monitoring/alerts/": "alerts.AlertInstance",
 }
 NUMBERS = count(1)
@@ -189,7 +196,7 @@ def test_who_may_send_metrics_with_a_token_of_their_own(person, role):
     someone = person(*([role] if role else []))
     token = tokens.issue(someone, "walk", stored.NOW)
     answer = Client().post(
-        f"{REST}metrics", b"{}", content_type="application/json", headers={"Authorization": f"Bearer {token}"}
+        "/api/monitoring/metrics", b"{}", content_type="application/json", headers={"Authorization": f"Bearer {token}"}
     )
     if policy.may(someone, Verb.SEND, "metrics"):
         assert answer.status_code not in (401, 403, 500)

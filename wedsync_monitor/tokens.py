@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import secrets
 from datetime import datetime, timedelta
@@ -26,10 +27,24 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def issue(user: User, label: str, now: datetime, scope: str = TokenScope.FULL, lifetime: timedelta = LIFETIME) -> str:
+def issue(
+    user: User,
+    label: str,
+    now: datetime,
+    scope: str = TokenScope.FULL,
+    lifetime: timedelta = LIFETIME,
+    may_discover: bool = False,
+) -> str:
     """Make a token for `user` and answer its secret: the only time that it is shown."""
     secret = PREFIX + secrets.token_urlsafe(32)
-    ApiToken.objects.create(user=user, label=label, digest=digest(secret), scope=scope, expires_at=now + lifetime)
+    ApiToken.objects.create(
+        user=user,
+        label=label,
+        digest=digest(secret),
+        scope=scope,
+        may_discover=may_discover,
+        expires_at=now + lifetime,
+    )
     return secret
 
 
@@ -46,14 +61,21 @@ def bearer(header: bytes) -> str | None:
 class TokenAuthentication(BaseAuthentication):
     """DRF's view of people's tokens. An agent's key does not pass here: it opens the agent endpoints only."""
 
+    # The methods that a token of the scope "read" may use.
+    reading: tuple[str, ...] = _SAFE
+
+    def secret(self, header: bytes) -> str | None:
+        """The token in an Authorization header; None where there is none."""
+        return bearer(header)
+
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
-        secret = bearer(get_authorization_header(request))
+        secret = self.secret(get_authorization_header(request))
         if secret is None:
             return None
         token = ApiToken.objects.select_related("user").filter(valid(timezone.now()), digest=digest(secret)).first()
         if token is None:
             raise AuthenticationFailed("This token is unknown, expired or revoked; ask an administrator for a new one.")
-        _limit(token, request)
+        _limit(token, request, self.reading)
         audit.act_as(token.user)
         _note_use(token, timezone.now())
         return token.user, token
@@ -62,10 +84,32 @@ class TokenAuthentication(BaseAuthentication):
         return "Bearer"
 
 
-def _limit(token: ApiToken, request: Request) -> None:
+class QueryTokenAuthentication(TokenAuthentication):
+    """The same for endpoints where a query may be sent by POST too, and by clients that know Basic only: then the token
+    is the password, and the name does not matter."""
+
+    reading = (*_SAFE, "POST")
+
+    def secret(self, header: bytes) -> str | None:
+        return bearer(header) or password(header)
+
+
+def password(header: bytes) -> str | None:
+    """The password in an Authorization header of the form `Basic …`; None where it is of another."""
+    scheme, _, encoded = header.partition(b" ")
+    if scheme.lower() != b"basic":
+        return None
+    try:
+        decoded = base64.b64decode(encoded.strip(), validate=True).decode()
+    except ValueError:
+        return None
+    return decoded.partition(":")[2] or None
+
+
+def _limit(token: ApiToken, request: Request, reading: tuple[str, ...]) -> None:
     if token.scope == TokenScope.METRICS:
         raise PermissionDenied("This token may only send metrics.")
-    if token.scope == TokenScope.READ and request.method not in _SAFE:
+    if token.scope == TokenScope.READ and request.method not in reading:
         raise PermissionDenied("This token may only read.")
 
 

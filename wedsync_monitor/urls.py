@@ -30,6 +30,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="schema"),
     path("api/docs", docs, name="docs"),
     path("", include("assets.metrics.protocols.urls")),
+    path("api/v1/", include("assets.metrics.promql.urls")),
+    path("", include("assets.heartbeats.urls")),
     path("api/monitoring/", include("assets.urls")),
     path("api/monitoring/", include("alerts.urls")),
     path("api/monitoring/", include("synthetic.urls")),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -108,4 +107,5 @@ def shapes(stream: Floats) -> list[Floats]:
 
 def rolling(stream: Floats, span: int, points: int) -> Floats:
     """The last `span` values at each of the last `points` points, shape (points, span)."""
-    return sliding_window_view(stream, span)[-points:]
+    first = len(stream) - points - span + 1
+    return stream[first + np.arange(points)[:, None] + np.arange(span)]

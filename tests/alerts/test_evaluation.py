@@ -10,7 +10,7 @@ import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
-from alerts import evaluation, transitions
+from alerts import evaluation, readings, transitions
 from alerts.models import AlertInstance, AlertRule, MaintenanceWindow, NotificationDelivery
 from assets.metrics import ingestion
 from assets.metrics.identity import SeriesKey
@@ -243,7 +243,7 @@ def test_a_counter_that_reports_every_four_minutes_has_a_rate(asset, rule, measu
 
 
 def test_rules_with_windows_of_other_lengths_do_not_see_each_others_samples(asset, rule, measured, now):
-    measured(asset(), 90, now - timedelta(minutes=10))
+    measured(asset(), 90, now - timedelta(minutes=9))
     short, long = (
         rule("short"),
         rule("long", metric_conditions=[disk(metric_name="cpu_usage_percent", time_window=3600)]),
@@ -256,7 +256,7 @@ def test_rules_with_windows_of_other_lengths_do_not_see_each_others_samples(asse
 
 def test_a_window_with_more_samples_than_memory_is_refused_for_its_rule_alone(asset, rule, measured, now, monkeypatch):
     web = asset()
-    monkeypatch.setattr(evaluation, "MOST_SAMPLES", 1000)
+    monkeypatch.setattr(readings, "MOST_SAMPLES", 1000)
     measured(web, 90, now)
     good = rule("good")
     greedy = rule("greedy", metric_conditions=[disk(metric_name="cpu_usage_percent", time_window=30 * 86400)])

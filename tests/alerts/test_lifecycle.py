@@ -93,7 +93,7 @@ def test_an_acknowledgement_ends_when_it_said_it_would():
 
 
 def test_when_a_window_ends_and_it_is_still_bad_people_are_told():
-    covered = Observation(Finding.BREACHED, suppressed=True)
+    covered = Observation(Finding.BREACHED, suppressed="a window")
     began = lifecycle.decide(None, covered, Terms(), NOW)
     assert outcome(began) == (State.SUPPRESSED, (Event.SUPPRESSED,))
     ended = lifecycle.decide(Snapshot(State.SUPPRESSED, 1, opened_at=NOW), BREACHED, Terms(), NOW + MINUTE)
@@ -102,7 +102,7 @@ def test_when_a_window_ends_and_it_is_still_bad_people_are_told():
 
 def test_a_muted_alert_still_resolves():
     muted = Snapshot(State.SUPPRESSED, 1, opened_at=NOW)
-    assert lifecycle.decide(muted, Observation(Finding.CLEARED, True), Terms(), NOW).state is State.RESOLVED
+    assert lifecycle.decide(muted, Observation(Finding.CLEARED, "a window"), Terms(), NOW).state is State.RESOLVED
 
 
 @pytest.mark.parametrize("state", [State.RESOLVED, State.PENDING, State.SUPPRESSED])

@@ -49,7 +49,7 @@ def opened(asset, now):
 
 def tell(alert: AlertInstance, kind: str, now: Any) -> None:
     event = AlertEvent.objects.create(alert=alert, kind=kind, at=now)
-    notification.enqueue(alert, event, now)
+    notification.enqueue([(alert, event)], now)
 
 
 def webhook(url: str, **config: str) -> dict[str, Any]:

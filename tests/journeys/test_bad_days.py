@@ -23,7 +23,7 @@ class Pushing:
 
     def __init__(self, system: System, metric: str):
         self.system, self.metric = system, metric
-        self.host = system.get("assets")["assets"][0]
+        self.host = system.host()
         self.acknowledged: list[int] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -80,7 +80,9 @@ def test_a_killed_process_comes_back_and_nothing_acknowledged_is_lost(system, re
     assert set(pushing.acknowledged) <= pushing.stored()
     # What is missing has not recovered: only values below the threshold end the alert.
     eventually(lambda: send(system, metric, 1) or "resolved" in receiver.events(), 40)
-    assert receiver.events() == ["opened", "resolved"]
+    # On a slow machine the gap may have been long enough to be told as missing data; nobody is woken by that.
+    told = [event for event in receiver.events() if not event.startswith("data_")]
+    assert told == ["opened", "resolved"]
     alerts = [
         one for one in system.get("alerts/instances")["alerts"] if one["context_data"].get("metric_name") == metric
     ]

@@ -20,8 +20,8 @@ from wedsync_monitor.policy import OPERATIONS, Role
 
 pytestmark = pytest.mark.usefixtures("database")
 OVERVIEW = "/admin/monitoring/overview"
-TABS = ["Overview", "Assets", "Alerts", "Synthetic Checks", "Capacity", "Remediation", "Dashboards"]
-PATHS = ["overview", "assets", "alerts", "synthetic", "capacity", "remediation", "dashboards"]
+TABS = ["Overview", "Assets", "Alerts", "Synthetic Checks", "Capacity", "Remediation", "Dashboards", "System"]
+PATHS = ["overview", "assets", "alerts", "synthetic", "capacity", "remediation", "dashboards", "system"]
 STORED = {
     "synthetic": stored.check,
     "capacity": stored.forecast,
@@ -43,7 +43,8 @@ def tabs_of(page: Page) -> list[str]:
 @pytest.mark.parametrize("role", Role)
 def test_the_navigation_shows_what_a_role_may_open(signed_in, role):
     client = signed_in(role)
-    expected = [tab for tab in TABS if role != Role.VIEWER or tab != "Remediation"]
+    closed = {Role.VIEWER: {"Remediation", "System"}, Role.DEVELOPER: {"System"}}.get(role, set())
+    expected = [tab for tab in TABS if tab not in closed]
     assert tabs_of(opened(client, OVERVIEW)) == expected
     for tab, path in zip(TABS, PATHS, strict=True):
         assert client.get(f"/admin/monitoring/{path}").status_code == (200 if tab in expected else 403)

@@ -46,7 +46,8 @@ def rest_paths(patterns: list[Any], prefix: str = "/") -> set[str]:
         if isinstance(pattern, URLResolver):
             found |= rest_paths(pattern.url_patterns, path)
         elif isinstance(pattern, URLPattern) and path.startswith("/api/monitoring/"):
-            found.add(path.replace("<uuid:pk>", "{id}").replace("<uuid:key_id>", "{key_id}"))
+            converted = path.replace("<uuid:pk>", "{id}").replace("<uuid:key_id>", "{key_id}")
+            found.add(converted.replace("<path:name>", "{name}"))
     return found
 
 

@@ -5,11 +5,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path
 
+from alerts import suppression_views as suppression
 from alerts import views as alerts
+from assets import catalogue_views as catalogue
 from assets import views as assets
+from assets.heartbeats import views as heartbeats
+from assets.scraping import views as scraping
 from wedsync_monitor.console.navigation import tabs_for
 from wedsync_monitor.console.overview import overview
 from wedsync_monitor.console.stored import LISTINGS, page_of
+from wedsync_monitor.console.system import system
 
 
 @login_required
@@ -24,14 +29,28 @@ urlpatterns = [
     path("overview", overview, name="overview"),
     path("assets", assets.asset_list, name="assets"),
     path("assets/new", assets.asset_new, name="asset-new"),
+    path("assets/catalogue", catalogue.metric_list, name="metrics"),
+    path("assets/catalogue/<path:name>", catalogue.metric_detail, name="metric"),
     path("assets/<uuid:pk>/metrics", assets.asset_metrics, name="asset-metrics"),
     path("assets/<uuid:pk>/health", assets.asset_health, name="asset-health"),
     path("assets/<uuid:pk>/configure", assets.asset_configure, name="asset-configure"),
+    path("assets/scraping", scraping.target_list, name="scraping"),
+    path("assets/heartbeats", heartbeats.heartbeat_list, name="heartbeats"),
     path("alerts", alerts.alert_list, name="alerts"),
     path("alerts/rules", alerts.rule_list, name="rules"),
     path("alerts/rules/new", alerts.rule_new, name="rule-new"),
     path("alerts/rules/<uuid:pk>", alerts.rule_edit, name="rule"),
     path("alerts/rules/<uuid:pk>/test", alerts.rule_test, name="rule-test"),
+    path("alerts/maintenance", suppression.window_list, name="windows"),
+    path("alerts/maintenance/new", suppression.window_new, name="window-new"),
+    path("alerts/maintenance/<uuid:pk>", suppression.window_edit, name="window"),
+    path("alerts/maintenance/<uuid:pk>/start", suppression.window_deed, {"deed": "start"}, name="window-start"),
+    path("alerts/maintenance/<uuid:pk>/end", suppression.window_deed, {"deed": "end"}, name="window-end"),
+    path("alerts/maintenance/<uuid:pk>/extend", suppression.window_deed, {"deed": "extend"}, name="window-extend"),
+    path("alerts/maintenance/<uuid:pk>/cancel", suppression.window_deed, {"deed": "cancel"}, name="window-cancel"),
+    path("alerts/silences", suppression.silence_list, name="silences"),
+    path("alerts/silences/new", suppression.silence_new, name="silence-new"),
+    path("alerts/silences/<uuid:pk>/end", suppression.silence_end, name="silence-end"),
     path("alerts/<uuid:pk>", alerts.alert_detail, name="alert"),
     path("alerts/<uuid:pk>/acknowledge", alerts.alert_acknowledge, name="alert-acknowledge"),
     path("alerts/<uuid:pk>/resolve", alerts.alert_resolve, name="alert-resolve"),
@@ -39,4 +58,5 @@ urlpatterns = [
     path("capacity", page_of(LISTINGS["capacity"]), name="capacity"),
     path("remediation", page_of(LISTINGS["remediation"]), name="remediation"),
     path("dashboards", page_of(LISTINGS["dashboards"]), name="dashboards"),
+    path("system", system, name="system"),
 ]

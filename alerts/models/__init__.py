@@ -1,0 +1,45 @@
+"""The tables of alerting: rules, what they opened, what followed."""
+
+from alerts.models.baselines import PerformanceBaseline
+from alerts.models.choices import (
+    AlertStatus,
+    AlertType,
+    BaselineType,
+    DeliveryStatus,
+    EventKind,
+    ImpactLevel,
+    MaintenanceType,
+    ResolutionType,
+    Severity,
+    TimePeriod,
+    WindowStatus,
+)
+from alerts.models.deliveries import NotificationDelivery
+from alerts.models.escalation import EscalationPolicy
+from alerts.models.instances import AlertEvent, AlertInstance
+from alerts.models.maintenance import MaintenanceWindow, Silence
+from alerts.models.rules import AlertRule, InUse, RuleEvaluation
+
+__all__ = [
+    "AlertEvent",
+    "AlertInstance",
+    "AlertRule",
+    "AlertStatus",
+    "AlertType",
+    "BaselineType",
+    "DeliveryStatus",
+    "EscalationPolicy",
+    "EventKind",
+    "ImpactLevel",
+    "InUse",
+    "MaintenanceType",
+    "MaintenanceWindow",
+    "NotificationDelivery",
+    "PerformanceBaseline",
+    "ResolutionType",
+    "RuleEvaluation",
+    "Severity",
+    "Silence",
+    "TimePeriod",
+    "WindowStatus",
+]

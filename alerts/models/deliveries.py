@@ -1,0 +1,41 @@
+"""The outbox of messages."""
+
+from django.db import models
+from django.db.models import Q
+
+from alerts import conditions
+from alerts.models.choices import DeliveryStatus
+from alerts.models.instances import AlertEvent
+from wedsync_monitor import schema
+from wedsync_monitor.structured import StructuredField
+
+
+class NotificationDelivery(models.Model):
+    """The outbox: one message of one event to one channel, from the transaction that made it due to its arrival."""
+
+    id = schema.uuid_key()
+    event = models.ForeignKey(AlertEvent, on_delete=models.CASCADE, related_name="deliveries")
+    channel_key = models.TextField(help_text="Type of the channel and a digest of its address.")
+    channel = StructuredField(structure=conditions.Channel)
+    status = schema.choice(DeliveryStatus, DeliveryStatus.QUEUED)
+    attempts = models.IntegerField(**schema.fixed(0))
+    next_attempt_at = models.DateTimeField(help_text="Due from then on; a claim moves it ahead.")
+    last_error = models.TextField(**schema.fixed(""))
+    created_at = schema.created_at()
+    delivered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "notification_deliveries"
+        ordering = ["-created_at"]
+        verbose_name_plural = "notification deliveries"
+        indexes = [
+            models.Index(fields=["next_attempt_at"], condition=Q(status="queued"), name="idx_deliveries_due"),
+            models.Index(fields=["-created_at"], name="idx_deliveries_created"),
+        ]
+        constraints = [
+            schema.one_of("notification_deliveries", "status", DeliveryStatus),
+            models.UniqueConstraint(fields=["event", "channel_key"], name="notification_deliveries_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel_key}: {self.status}"
