@@ -29,6 +29,8 @@ SEASONAL = ((1, 3), (6, 6), (24, 6))
 # seen. The week only widens the band, so it need not have passed yet.
 NEEDED_DAYS = (1, 2)
 WIDENING_DAYS = (7,)
+# In streams that are slower than every few minutes, it may be off so far instead.
+NEAR_SECONDS = 3_600.0
 # A time of day is not known where the nearest point is further away than this.
 PHASE_SECONDS = 5_400.0
 
@@ -87,8 +89,10 @@ class Views:
         # No further back than KEPT, however many points are looked at together, and never the point itself.
         there = (near[:, 0] >= np.maximum(0, own - KEPT + 1)) & (near[:, -1] < own)
         near[~there] = 0
+        nearest = near[:, reach, None]
+        near = np.where(np.abs(self.times[near] - wanted[:, None]) <= NEAR_SECONDS, near, nearest)
+        there &= np.abs(self.times[nearest[:, 0]] - wanted) <= PHASE_SECONDS
         band = self.means[near, column]
-        there &= np.abs(self.times[near[:, reach]] - wanted) <= PHASE_SECONDS
         return band, there & ~np.isnan(band).any(axis=1)
 
 
