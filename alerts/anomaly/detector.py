@@ -96,6 +96,7 @@ class Detector:
         self._block = self._block[:, :0]
 
     def _once(self, nats: Floats) -> Floats:
+        """What is left of the nats where an anomaly that lasts is told once."""
         told = np.zeros(len(nats))
         for place in np.flatnonzero(nats):
             point = self._told_points + int(place)

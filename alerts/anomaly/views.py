@@ -112,4 +112,4 @@ def shapes(stream: Floats) -> list[Floats]:
 def rolling(stream: Floats, span: int, points: int) -> Floats:
     """The last `span` values at each of the last `points` points, shape (points, span)."""
     first = len(stream) - points - span + 1
-    return stream[first + np.arange(points)[:, None] + np.arange(span)]
+    return np.asarray(stream[first + np.arange(points)[:, None] + np.arange(span)])
