@@ -17,7 +17,7 @@ FORTNIGHT = 4_032
 WEEKS = 2
 TIMES = 1_700_000_000.0 + 300.0 * np.arange(FORTNIGHT)
 DAY = np.sin(np.arange(FORTNIGHT) * 2 * np.pi / 288)
-SEEDS = range(3)
+SEEDS = range(2)
 
 
 def source(seed: int) -> np.random.Generator:
@@ -80,8 +80,8 @@ class TestWhatIsFound:
         assert found_between(np.where(np.arange(FORTNIGHT) >= 3000, 4, 1) * noise(seed), 3000, 3010)
 
     def test_a_line_that_goes_flat_at_high_sensitivity(self) -> None:
-        flat = [changed(noise(seed), slice(3000, None), noise(seed)[2999]) for seed in range(8)]
-        assert sum(found_between(values, 3000, 3060, "high") for values in flat) >= 5
+        flat = [changed(noise(seed), slice(3000, None), noise(seed)[2999]) for seed in range(4)]
+        assert sum(found_between(values, 3000, 3060, "high") for values in flat) >= 3
 
     @pytest.mark.parametrize("level", [0.0, 5.1, -1e9])
     def test_the_first_change_of_a_constant(self, level: float) -> None:
