@@ -1,7 +1,7 @@
 """Results as Prometheus's JSON. Pure: no Django.
 
-A value is [seconds, "text"]. Numbers are written by msgspec, all of an answer in one call: one by one in Python they would
-cost more than everything else.
+A value is [seconds, "text"]. Numbers are written by msgspec, all of an answer in one call: one by one in Python they
+would cost more than everything else.
 """
 
 from __future__ import annotations
