@@ -134,6 +134,21 @@ class WebhookConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tr
         return re.split(r"[/?#\\]", self.url)[2].rpartition("@")[2]
 
 
+class AppriseConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """`url` as Apprise writes it, tokens and all (discord://…), `label` what people know the channel by."""
+
+    url: Annotated[Secret, Meta(min_length=1, max_length=8000)]
+    label: Annotated[str, Meta(max_length=100)] = ""
+
+    @property
+    def address(self) -> list[str]:
+        return [self.url]
+
+    @property
+    def shown(self) -> str:
+        return self.label
+
+
 class Email(msgspec.Struct, tag_field="type", tag="email", forbid_unknown_fields=True):
     config: EmailConfig
 
@@ -150,7 +165,11 @@ class Webhook(msgspec.Struct, tag_field="type", tag="webhook", forbid_unknown_fi
     config: WebhookConfig
 
 
-Channel = Email | Slack | PagerDuty | Webhook
+class Apprise(msgspec.Struct, tag_field="type", tag="apprise", forbid_unknown_fields=True):
+    config: AppriseConfig
+
+
+Channel = Email | Slack | PagerDuty | Webhook | Apprise
 Channels = Annotated[list[Channel], Meta(max_length=20)]
 
 

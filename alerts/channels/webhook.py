@@ -39,15 +39,22 @@ def send(config: Mapping[str, Any], message: Message) -> None:
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> outgoing.Answer:
-    """POST and judge the answer: 2xx arrived; 408, 429 and 5xx are worth another try; others are not."""
+    """POST and judge the answer. Raises NotDelivered."""
     try:
         answer = outgoing.request("POST", url, body=body, headers=headers)
     except (outgoing.Forbidden, outgoing.Unreachable) as error:
         # What is forbidden may be allowed, and resolve to something else, a minute later.
         raise NotDelivered(str(error)) from error
+    if problem := failure(answer):
+        raise problem
+    return answer
+
+
+def failure(answer: outgoing.Answer) -> NotDelivered | None:
+    """2xx arrived; 408, 425, 429 and 5xx are worth another try; others are not."""
     if 200 <= answer.status < 300:
-        return answer
+        return None
     again = answer.status in (408, 425, 429) or answer.status >= 500
     wish = answer.headers.get("retry-after", "")
     pause = timedelta(seconds=min(int(wish), 3600)) if wish.isdigit() else None
-    raise NotDelivered(f"the receiver answered {answer.status}", permanent=not again, retry_after=pause)
+    return NotDelivered(f"the receiver answered {answer.status}", permanent=not again, retry_after=pause)

@@ -18,7 +18,7 @@ from tests.receivers import Receiver
 def receiver(settings) -> Iterator[Receiver]:
     settings.OUTGOING_ALLOWED_NETWORKS = ["127.0.0.0/8"]
     server = Receiver()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()
