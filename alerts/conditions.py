@@ -93,12 +93,21 @@ class EmailConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True
 
 
 class SlackConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    webhook_url: Secret
+    """An incoming webhook, or a bot's token and a channel: a bot keeps one message per alert up to date."""
+
+    webhook_url: Secret = ""
     channel: str = ""
+    bot_token: Secret = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.webhook_url) == bool(self.bot_token):
+            raise ValueError("send either webhook_url or bot_token")
+        if self.bot_token and not self.channel:
+            raise ValueError("send the channel that the bot writes to")
 
     @property
     def address(self) -> list[str]:
-        return [self.webhook_url, self.channel]
+        return [self.webhook_url or self.bot_token, self.channel]
 
     @property
     def shown(self) -> str:
@@ -118,11 +127,15 @@ class PagerDutyConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=
 
 
 class WebhookConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """`secret` signs the body: X-WedSync-Signature is t=<unix seconds>,v1=<HMAC-SHA256 of "t.body">."""
+    """`secret` signs the body: X-WedSync-Signature is t=<unix seconds>,v1=<HMAC-SHA256 of "t.body">.
+
+    `template`: the body instead of the usual one, with ${placeholders} in its texts (alerts.channels.templates).
+    """
 
     url: Annotated[str, Meta(pattern=r"^https?://", max_length=2000)]
     secret: Secret = ""
     headers: dict[str, Secret] = {}
+    template: dict[str, Any] = {}
 
     @property
     def address(self) -> list[str]:

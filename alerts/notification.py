@@ -50,6 +50,8 @@ FOR_SYSTEMS = {
     "webhook": frozenset({EventKind.ACKNOWLEDGED, EventKind.DATA_MISSING, EventKind.DATA_BACK}),
     "pagerduty": frozenset({EventKind.ACKNOWLEDGED}),
 }
+# Channels that change an earlier message of the alert.
+WITH_RECEIPTS = frozenset({"slack"})
 
 
 def enqueue(happened: Sequence[tuple[AlertInstance, AlertEvent]], now: datetime) -> int:
@@ -102,7 +104,14 @@ def _told(event: AlertEvent, channels: _Channels, before: Sequence[_Earlier]) ->
         return list({row.channel_key: row.channel for row in before}.items())
     # Receivers that know of the alert, or will before they are told anything else.
     heard = {row.channel_key for row in before if row.status != DeliveryStatus.FAILED}
-    return [(key, one) for key, one in channels if event.kind in FOR_SYSTEMS.get(one["type"], ()) and key in heard]
+    return [(key, one) for key, one in channels if event.kind in _followed_by(one) and key in heard]
+
+
+def _followed_by(channel: dict[str, Any]) -> frozenset[EventKind]:
+    """The events between beginning and end that `channel` has a place for."""
+    if channel["type"] == "slack" and channel["config"].get("bot_token"):
+        return frozenset({EventKind.ACKNOWLEDGED})
+    return FOR_SYSTEMS.get(channel["type"], frozenset())
 
 
 def _told_before(alerts: Sequence[AlertInstance]) -> dict[UUID, list[_Earlier]]:
@@ -150,7 +159,7 @@ def why_untold(opened: Sequence[AlertInstance], now: datetime) -> dict[UUID, str
     return found
 
 
-Sender = Callable[[NotificationDelivery], None]
+Sender = Callable[[NotificationDelivery], str | None]
 
 
 def deliver_due(now: datetime, send: Sender | None = None, chance: random.Random | None = None) -> int:
@@ -187,13 +196,14 @@ def _claim(now: datetime) -> list[NotificationDelivery]:
 
 def _attempt(delivery: NotificationDelivery, send: Sender, now: datetime, chance: random.Random) -> None:
     try:
-        send(delivery)
+        receipt = send(delivery)
     except NotDelivered as failure:
         _postpone(delivery, failure, now, chance)
     except Exception as error:  # a channel's own fault is a failed delivery, seen in the console
         _postpone(delivery, NotDelivered(f"{type(error).__name__}: {error}"), now, chance)
     else:
-        _mark(delivery, {"status": DeliveryStatus.DELIVERED, "delivered_at": now, "last_error": ""})
+        arrived = {"status": DeliveryStatus.DELIVERED, "delivered_at": now, "last_error": ""}
+        _mark(delivery, arrived | {"receipt": receipt or ""})
     finally:
         connections["default"].close()
 
@@ -230,10 +240,21 @@ def resend(pk: UUID, now: datetime) -> NotificationDelivery:
     return delivery
 
 
-def send_delivery(delivery: NotificationDelivery) -> None:
-    """Send one message by its channel. Raises NotDelivered."""
+def send_delivery(delivery: NotificationDelivery) -> str | None:
+    """Send one message by its channel; answers what the receiver knows it by. Raises NotDelivered."""
     channel = delivery.channel
-    CHANNELS[channel["type"]](secrets.reveal(channel["config"]), message_of(delivery))
+    message = message_of(delivery)
+    if channel["type"] in WITH_RECEIPTS:
+        message = replace(message, earlier=_receipt_of(delivery))
+    return CHANNELS[channel["type"]](secrets.reveal(channel["config"]), message)
+
+
+def _receipt_of(delivery: NotificationDelivery) -> str:
+    """What the receiver knows the last message of the same alert by."""
+    same = NotificationDelivery.objects.filter(
+        event__alert=delivery.event.alert_id, channel_key=delivery.channel_key, status=DeliveryStatus.DELIVERED
+    )
+    return same.exclude(receipt="").order_by("-event_id").values_list("receipt", flat=True).first() or ""
 
 
 def message_of(delivery: NotificationDelivery) -> Message:

@@ -40,6 +40,8 @@ class Message:
     runbook_url: str
     business_impact: str
     link: str
+    # What the receiver knows the first message of this alert by, where it said so.
+    earlier: str = ""
 
     def headline(self) -> str:
         """One line: what happened to what."""
@@ -56,6 +58,8 @@ class Message:
 
 
 class Channel(Protocol):
-    """Sends `message` as `config` says (its secrets opened). Raises NotDelivered."""
+    """Sends `message` as `config` says (its secrets opened); may answer what the receiver knows the message by.
 
-    def __call__(self, config: Mapping[str, Any], message: Message) -> None: ...
+    Raises NotDelivered."""
+
+    def __call__(self, config: Mapping[str, Any], message: Message) -> str | None: ...

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from alerts.channels import templates
+from alerts.channels.base import Message
 from wedsync_monitor import secrets
+
+# What a webhook's template may say.
+PLACEHOLDERS = frozenset(one.name for one in fields(Message)) - {"earlier"} | {"version", "headline"}
 
 
 def check_channels(value: Any) -> None:
@@ -15,6 +21,8 @@ def check_channels(value: Any) -> None:
     for kind, config in _channels_in(value):
         if kind == "apprise" and (problem := _problem_with_url(config["url"])):
             raise ValidationError(f"{problem} - at `$.config.url`", code="channel")
+        if (template := config.get("template")) and (problem := templates.problem_with(template, PLACEHOLDERS)):
+            raise ValidationError(f"{problem} - at `$.config.template`", code="channel")
 
 
 def _channels_in(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from alerts.channels import templates
 from alerts.channels.base import Message, NotDelivered
 from wedsync_monitor import outgoing
 
@@ -21,12 +22,23 @@ def sign(secret: str, timestamp: int, body: bytes) -> str:
     return f"t={timestamp},v1={digest}"
 
 
-def body_of(message: Message) -> bytes:
-    return msgspec.json.encode({"version": 1, **msgspec.to_builtins(message)})
+def values_of(message: Message) -> dict[str, Any]:
+    """What a body may say, by its name."""
+    values: dict[str, Any] = msgspec.to_builtins(message)
+    values.pop("earlier")
+    return {"version": 1, **values, "headline": message.headline()}
+
+
+def body_of(config: Mapping[str, Any], message: Message) -> bytes:
+    values = values_of(message)
+    if template := config.get("template"):
+        return msgspec.json.encode(templates.fill(template, values))
+    values.pop("headline")
+    return msgspec.json.encode(values)
 
 
 def send(config: Mapping[str, Any], message: Message) -> None:
-    body = body_of(message)
+    body = body_of(config, message)
     headers = {
         **config.get("headers", {}),
         "Content-Type": "application/json",
