@@ -126,6 +126,11 @@ class PagerDutyConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=
         return ""
 
 
+def _host(url: str) -> str:
+    """The host alone: paths and queries hold keys."""
+    return re.split(r"[/?#\\]", url)[2].rpartition("@")[2]
+
+
 class WebhookConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """`secret` signs the body: X-WedSync-Signature is t=<unix seconds>,v1=<HMAC-SHA256 of "t.body">.
 
@@ -143,8 +148,7 @@ class WebhookConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tr
 
     @property
     def shown(self) -> str:
-        """The host alone: paths and queries hold keys."""
-        return re.split(r"[/?#\\]", self.url)[2].rpartition("@")[2]
+        return _host(self.url)
 
 
 class AppriseConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -160,6 +164,21 @@ class AppriseConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tr
     @property
     def shown(self) -> str:
         return self.label
+
+
+class AlertmanagerConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A receiver of Alertmanager's webhooks."""
+
+    url: Annotated[str, Meta(pattern=r"^https?://", max_length=2000)]
+    headers: dict[str, Secret] = {}
+
+    @property
+    def address(self) -> list[str]:
+        return [self.url]
+
+    @property
+    def shown(self) -> str:
+        return _host(self.url)
 
 
 class Email(msgspec.Struct, tag_field="type", tag="email", forbid_unknown_fields=True):
@@ -182,7 +201,11 @@ class Apprise(msgspec.Struct, tag_field="type", tag="apprise", forbid_unknown_fi
     config: AppriseConfig
 
 
-Channel = Email | Slack | PagerDuty | Webhook | Apprise
+class Alertmanager(msgspec.Struct, tag_field="type", tag="alertmanager", forbid_unknown_fields=True):
+    config: AlertmanagerConfig
+
+
+Channel = Email | Slack | PagerDuty | Webhook | Apprise | Alertmanager
 Channels = Annotated[list[Channel], Meta(max_length=20)]
 
 

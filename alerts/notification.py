@@ -280,6 +280,7 @@ def message_of(delivery: NotificationDelivery) -> Message:
         runbook_url=alert.alert_rule.runbook_url or "",
         business_impact=alert.alert_rule.business_impact or "",
         link=f"{settings.PUBLIC_URL}/admin/monitoring/alerts/{alert.pk}",
+        labels={name: str(value) for name, value in alert.context_data.get("labels", {}).items()},
     )
 
 

@@ -30,7 +30,7 @@ class Subject:
     """What an evaluation found about one rule on one asset, ready to be written."""
 
     rule: AlertRule
-    asset_id: UUID
+    asset_id: UUID | None
     observation: Observation
     terms: Terms
     title: str = ""
@@ -38,10 +38,11 @@ class Subject:
     value: float | None = None
     threshold: float | None = None
     context: dict[str, Any] = field(default_factory=dict)
+    key: str = ""  # where it is not the rule and the asset
 
     @property
     def alert_key(self) -> str:
-        return f"{self.rule.pk}:{self.asset_id}"
+        return self.key or f"{self.rule.pk}:{self.asset_id}"
 
 
 def snapshot_of(alert: AlertInstance) -> Snapshot:

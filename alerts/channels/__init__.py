@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from alerts.channels import email, pagerduty, slack, webhook
+from alerts.channels import alertmanager, email, pagerduty, slack, webhook
 from alerts.channels.base import Channel, Message, NotDelivered
 
 
@@ -20,6 +20,7 @@ CHANNELS: dict[str, Channel] = {
     "pagerduty": pagerduty.send,
     "webhook": webhook.send,
     "apprise": _apprise,
+    "alertmanager": alertmanager.send,
 }
 
 __all__ = ["CHANNELS", "Channel", "Message", "NotDelivered"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -42,6 +42,7 @@ class Message:
     link: str
     # What the receiver knows the first message of this alert by, where it said so.
     earlier: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def headline(self) -> str:
         """One line: what happened to what."""

@@ -8,12 +8,12 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from alerts.channels import templates
+from alerts.channels import templates, webhook
 from alerts.channels.base import Message
 from wedsync_monitor import secrets
 
 # What a webhook's template may say.
-PLACEHOLDERS = frozenset(one.name for one in fields(Message)) - {"earlier"} | {"version", "headline"}
+PLACEHOLDERS = frozenset(one.name for one in fields(Message)) - webhook.UNSAID | {"version", "headline"}
 
 
 def check_channels(value: Any) -> None:

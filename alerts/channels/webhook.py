@@ -15,6 +15,9 @@ from alerts.channels import templates
 from alerts.channels.base import Message, NotDelivered
 from wedsync_monitor import outgoing
 
+# Of a message, what a body does not say.
+UNSAID = frozenset({"earlier", "labels"})
+
 
 def sign(secret: str, timestamp: int, body: bytes) -> str:
     """The signature header of `body` sent at `timestamp`."""
@@ -25,7 +28,8 @@ def sign(secret: str, timestamp: int, body: bytes) -> str:
 def values_of(message: Message) -> dict[str, Any]:
     """What a body may say, by its name."""
     values: dict[str, Any] = msgspec.to_builtins(message)
-    values.pop("earlier")
+    for ours in UNSAID:
+        values.pop(ours)
     return {"version": 1, **values, "headline": message.headline()}
 
 
