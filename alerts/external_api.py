@@ -33,7 +33,9 @@ class ExternalAlerts(APIView):
     policy_resource = "alerts"
     policy_verbs = {"POST": Verb.SEND}
 
-    @extend_schema(operation_id="external_alerts_send", request=PostedAlert(many=True), responses={200: None})
+    @extend_schema(
+        operation_id="external_alerts_send", tags=["alerts"], request=PostedAlert(many=True), responses={200: None}
+    )
     def post(self, request: Request) -> Response:
         try:
             posted, problems = wire.decode(request._request.body)

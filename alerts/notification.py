@@ -7,12 +7,10 @@ repeats by.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +21,6 @@ from django.conf import settings
 from django.db import connection, connections, transaction
 from django.db.models import Exists, OuterRef
 
-from alerts import conditions
 from alerts.channels import CHANNELS, Message, NotDelivered
 from alerts.models import (
     AlertEvent,
@@ -34,6 +31,7 @@ from alerts.models import (
     EventKind,
     NotificationDelivery,
 )
+from alerts.naming import channel_key
 from wedsync_monitor import secrets
 from wedsync_monitor.models import User
 
@@ -52,6 +50,8 @@ FOR_SYSTEMS = {
 }
 # Channels that change an earlier message of the alert.
 WITH_RECEIPTS = frozenset({"slack"})
+# Channels whose messages people read themselves, or pass on.
+WITH_LINKS = frozenset({"email", "slack", "apprise", "webhook"})
 
 
 def enqueue(happened: Sequence[tuple[AlertInstance, AlertEvent]], now: datetime) -> int:
@@ -125,20 +125,6 @@ def _told_before(alerts: Sequence[AlertInstance]) -> dict[UUID, list[_Earlier]]:
         for alert_id, *earlier in rows.order_by("created_at").values_list(*columns):
             found[alert_id].append(_Earlier(*earlier))
     return found
-
-
-def channel_key(channel: dict[str, Any]) -> str:
-    """A channel by its type and a digest of its address: the same receiver wherever it stands on the rule."""
-    address = msgspec.convert(channel, conditions.Channel).config.address
-    # What cannot be opened tells receivers apart as it is: the message is tried, and says what is wrong.
-    with suppress(secrets.Unreadable):
-        address = secrets.reveal(address)
-    return f"{channel['type']}-{hashlib.sha256(repr(address).encode()).hexdigest()[:8]}"
-
-
-def shown_channel(channel: dict[str, Any]) -> str:
-    """A channel as people know it, its address masked: "email o…@example.com"."""
-    return f"{channel['type']} {msgspec.convert(channel, conditions.Channel).config.shown}".strip()
 
 
 def why_untold(opened: Sequence[AlertInstance], now: datetime) -> dict[UUID, str]:
@@ -280,8 +266,17 @@ def message_of(delivery: NotificationDelivery) -> Message:
         runbook_url=alert.alert_rule.runbook_url or "",
         business_impact=alert.alert_rule.business_impact or "",
         link=f"{settings.PUBLIC_URL}/admin/monitoring/alerts/{alert.pk}",
+        acknowledge_link=_link_of(delivery),
         labels={name: str(value) for name, value in alert.context_data.get("labels", {}).items()},
     )
+
+
+def _link_of(delivery: NotificationDelivery) -> str:
+    """Where people acknowledge, in what asks them to."""
+    from alerts import links  # acknowledging leads to messages
+
+    asks = delivery.event.kind in FOR_PEOPLE and delivery.channel["type"] in WITH_LINKS
+    return links.make(delivery) if asks else ""
 
 
 @dataclass(frozen=True)

@@ -309,8 +309,10 @@ def _locked(alert_id: UUID) -> AlertInstance:
     return _lockable().exclude(status=State.PENDING).get(pk=alert_id)
 
 
-def acknowledge(alert_id: UUID, person: User, note: str, estimated_minutes: int | None, now: datetime) -> AlertInstance:
-    """`person` takes the alert on. Raises Refused, AlertInstance.DoesNotExist."""
+def acknowledge(
+    alert_id: UUID, person: User | None, note: str, estimated_minutes: int | None, now: datetime
+) -> AlertInstance:
+    """`person`, or somebody whom only `note` names, takes the alert on. Raises Refused, AlertInstance.DoesNotExist."""
     with transaction.atomic():
         alert = _locked(alert_id)
         decided = lifecycle.decide_acknowledge(snapshot_of(alert), estimated_minutes, now)

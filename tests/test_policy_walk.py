@@ -26,6 +26,7 @@ from wedsync_monitor.web.permissions import verb_of
 OPEN = {
     "home", "monitoring", "start",  # send on to the first tab that the person may open
     "login", "logout", "favicon",
+    "acknowledge-link",  # its token is the key (tests.alerts.test_links)
     "healthz", "readyz", "own-metrics",  # asked by programs that hold no key; say nothing of what is monitored
     "influx-ping", "influx-ping-v2", "influx-health",  # asked by Influx clients before they show their key
     "schema", "docs",  # the same for everybody

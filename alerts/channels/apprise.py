@@ -191,4 +191,5 @@ def _kind_of(message: Message) -> apprise.NotifyType:
 def text_of(message: Message) -> str:
     place = " · ".join(part for part in (message.asset_name, message.environment, message.rule_name) if part)
     lines = [place, message.description, message.note, message.runbook_url and f"Runbook: {message.runbook_url}"]
-    return "\n".join(line for line in [*lines, message.link] if line)
+    asked = message.acknowledge_link and f"Acknowledge: {message.acknowledge_link}"
+    return "\n".join(line for line in [*lines, message.link, asked] if line)

@@ -42,6 +42,8 @@ class Message:
     link: str
     # What the receiver knows the first message of this alert by, where it said so.
     earlier: str = ""
+    # Where whoever gets it can acknowledge it without signing in; empty where that is not asked.
+    acknowledge_link: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def headline(self) -> str:

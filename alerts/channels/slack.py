@@ -31,6 +31,8 @@ def blocks(message: Message) -> list[dict[str, Any]]:
     facts = " · ".join(part for part in (message.environment, message.rule_name) if part)
     place = _escape(f"*{message.asset_name}* · {facts}" if message.asset_name else facts)
     said = [{"type": "mrkdwn", "text": f"<{message.link}|Open the alert>"}]
+    if message.acknowledge_link:
+        said.append({"type": "mrkdwn", "text": f"<{message.acknowledge_link}|Acknowledge>"})
     if message.note:
         said.append({"type": "mrkdwn", "text": _escape(f"{message.actor}: {message.note}".removeprefix(": "))[:2000]})
     return [

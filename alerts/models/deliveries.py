@@ -21,6 +21,7 @@ class NotificationDelivery(models.Model):
     attempts = models.IntegerField(**schema.fixed(0))
     next_attempt_at = models.DateTimeField(help_text="Due from then on; a claim moves it ahead.")
     receipt = models.TextField(**schema.fixed(""), help_text="What the receiver knows the message by.")
+    link_used_at = models.DateTimeField(null=True, blank=True, help_text="Acknowledged by its link at that time.")
     last_error = models.TextField(**schema.fixed(""))
     created_at = schema.created_at()
     delivered_at = models.DateTimeField(null=True, blank=True)
