@@ -19,8 +19,9 @@ from uuid import UUID, uuid4
 import msgspec
 from django.conf import settings
 from django.db import connection, connections, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Q
 
+from alerts import pacing, summaries
 from alerts.channels import CHANNELS, Message, NotDelivered
 from alerts.models import (
     AlertEvent,
@@ -35,8 +36,6 @@ from alerts.naming import channel_key
 from wedsync_monitor import secrets
 from wedsync_monitor.models import User
 
-# While a delivery is being sent, nobody else takes it; whoever dies leaves it due again after this.
-LEASE = timedelta(seconds=60)
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=15)
 GIVE_UP_AFTER = timedelta(hours=24)
@@ -150,34 +149,13 @@ Sender = Callable[[NotificationDelivery], str | None]
 
 def deliver_due(now: datetime, send: Sender | None = None, chance: random.Random | None = None) -> int:
     """Send what is due; answers how many messages were tried. Channels do not wait for each other."""
-    claimed = _claim(now)
+    claimed = pacing.claim(now, BATCH)
     if not claimed:
         return 0
     sender, dice = send or send_delivery, chance or random.Random()
     with ThreadPoolExecutor(max_workers=min(len(claimed), BATCH), thread_name_prefix="delivery") as pool:
         list(pool.map(lambda delivery: _attempt(delivery, sender, now, dice), claimed))
     return len(claimed)
-
-
-def _claim(now: datetime) -> list[NotificationDelivery]:
-    """Take due deliveries by moving them ahead. A later message of an alert to a channel waits for the earlier."""
-    earlier = NotificationDelivery.objects.filter(
-        event__alert=OuterRef("event__alert"),
-        channel_key=OuterRef("channel_key"),
-        status=DeliveryStatus.QUEUED,
-        event_id__lt=OuterRef("event_id"),
-    )
-    with transaction.atomic():
-        due = NotificationDelivery.objects.select_for_update(skip_locked=True, of=("self",)).filter(
-            ~Exists(earlier), status=DeliveryStatus.QUEUED, next_attempt_at__lte=now
-        )
-        related = due.select_related("event__alert__alert_rule", "event__alert__asset", "event__actor")
-        # Whoever has waited longest goes first: under load the newest must not starve the oldest.
-        rows = list(related.order_by("next_attempt_at")[:BATCH])
-        for row in rows:
-            row.next_attempt_at, row.attempts = now + LEASE, row.attempts + 1
-        NotificationDelivery.objects.filter(pk__in=[row.pk for row in rows]).update(next_attempt_at=now + LEASE)
-    return rows
 
 
 def _attempt(delivery: NotificationDelivery, send: Sender, now: datetime, chance: random.Random) -> None:
@@ -189,7 +167,9 @@ def _attempt(delivery: NotificationDelivery, send: Sender, now: datetime, chance
         _postpone(delivery, NotDelivered(f"{type(error).__name__}: {error}"), now, chance)
     else:
         arrived = {"status": DeliveryStatus.DELIVERED, "delivered_at": now, "last_error": ""}
-        _mark(delivery, arrived | {"receipt": receipt or ""})
+        _mark(delivery, arrived)
+        if receipt and delivery.told_by_id is None:
+            NotificationDelivery.objects.filter(pk=delivery.pk).update(receipt=receipt)
     finally:
         connections["default"].close()
 
@@ -203,7 +183,8 @@ def _postpone(delivery: NotificationDelivery, failure: NotDelivered, now: dateti
 
 
 def _mark(delivery: NotificationDelivery, changes: dict[str, Any]) -> None:
-    rows = NotificationDelivery.objects.filter(pk=delivery.pk, status=DeliveryStatus.QUEUED)
+    """Write how it went, on it and on all that it carries."""
+    rows = NotificationDelivery.objects.filter(Q(pk=delivery.pk) | Q(told_by=delivery.pk), status=DeliveryStatus.QUEUED)
     rows.update(attempts=delivery.attempts, **changes)
 
 
@@ -221,7 +202,9 @@ def resend(pk: UUID, now: datetime) -> NotificationDelivery:
         event = delivery.event
         if event.kind != EventKind.RESOLVED and event.alert.status == AlertStatus.RESOLVED:
             raise NotAgain("the alert is over; a message of its beginning would mislead")
-        NotificationDelivery.objects.filter(pk=pk).update(status=DeliveryStatus.QUEUED, next_attempt_at=now)
+        NotificationDelivery.objects.filter(pk=pk).update(
+            status=DeliveryStatus.QUEUED, next_attempt_at=now, told_by=None
+        )
         delivery.refresh_from_db(fields=["status", "next_attempt_at"])
     return delivery
 
@@ -229,8 +212,8 @@ def resend(pk: UUID, now: datetime) -> NotificationDelivery:
 def send_delivery(delivery: NotificationDelivery) -> str | None:
     """Send one message by its channel; answers what the receiver knows it by. Raises NotDelivered."""
     channel = delivery.channel
-    message = message_of(delivery)
-    if channel["type"] in WITH_RECEIPTS:
+    message = message_of(delivery) if delivery.told_by_id is None else summaries.message_of(delivery)
+    if channel["type"] in WITH_RECEIPTS and delivery.told_by_id is None:
         message = replace(message, earlier=_receipt_of(delivery))
     return CHANNELS[channel["type"]](secrets.reveal(channel["config"]), message)
 

@@ -56,6 +56,7 @@ class Message:
             "acknowledged": "Acknowledged",
             "data_missing": "No data",
             "data_back": "Data is back",
+            "summary": "Summary",
         }
         return f"[{words.get(self.event, self.event)}] {self.title}"
 

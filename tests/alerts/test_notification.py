@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from alerts import notification, tasks
+from alerts import notification, pacing, tasks
 from alerts.models import AlertEvent, AlertInstance, AlertRule, NotificationDelivery
 from tests.receivers import Receiver
 from wedsync_monitor import secrets
@@ -186,7 +186,7 @@ def test_a_worker_that_dies_while_sending_leaves_it_due_again(receiver, opened, 
     with pytest.raises(KeyboardInterrupt):
         notification.deliver_due(now, send=die)
     assert NotificationDelivery.objects.get().status == "queued"
-    assert deliver(now + notification.LEASE) == 1
+    assert deliver(now + pacing.LEASE) == 1
     assert len({headers["x-wedsync-delivery"] for headers, _ in receiver.got}) == 1
 
 
