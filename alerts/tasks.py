@@ -6,6 +6,7 @@ from celery import shared_task
 from django.core.cache import cache
 
 from alerts import evaluation, notification
+from alerts.external import reception
 from alerts.suppression import windows
 from wedsync_monitor.readiness import EVALUATOR_SEEN
 
@@ -22,6 +23,12 @@ def evaluate_due_rules() -> None:
 @shared_task
 def settle_maintenance_windows() -> None:
     windows.settle(datetime.now(UTC))
+
+
+@shared_task
+def settle_external_alerts() -> None:
+    if reception.settle(datetime.now(UTC)):
+        deliver_due_notifications.delay()
 
 
 @shared_task

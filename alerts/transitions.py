@@ -30,7 +30,7 @@ class Subject:
     """What an evaluation found about one rule on one asset, ready to be written."""
 
     rule: AlertRule
-    asset_id: UUID
+    asset_id: UUID | None
     observation: Observation
     terms: Terms
     title: str = ""
@@ -38,10 +38,11 @@ class Subject:
     value: float | None = None
     threshold: float | None = None
     context: dict[str, Any] = field(default_factory=dict)
+    key: str = ""  # where it is not the rule and the asset
 
     @property
     def alert_key(self) -> str:
-        return f"{self.rule.pk}:{self.asset_id}"
+        return self.key or f"{self.rule.pk}:{self.asset_id}"
 
 
 def snapshot_of(alert: AlertInstance) -> Snapshot:
@@ -339,8 +340,10 @@ def _locked(alert_id: UUID) -> AlertInstance:
     return _lockable().exclude(status=State.PENDING).get(pk=alert_id)
 
 
-def acknowledge(alert_id: UUID, person: User, note: str, estimated_minutes: int | None, now: datetime) -> AlertInstance:
-    """`person` takes the alert on. Raises Refused, AlertInstance.DoesNotExist."""
+def acknowledge(
+    alert_id: UUID, person: User | None, note: str, estimated_minutes: int | None, now: datetime
+) -> AlertInstance:
+    """`person`, or somebody whom only `note` names, takes the alert on. Raises Refused, AlertInstance.DoesNotExist."""
     with transaction.atomic():
         alert = _locked(alert_id)
         decided = lifecycle.decide_acknowledge(snapshot_of(alert), estimated_minutes, now)

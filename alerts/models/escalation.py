@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from alerts import conditions
+from alerts.channels.checks import check_channels
 from wedsync_monitor import schema
 from wedsync_monitor.structured import StructuredField
 
@@ -14,7 +15,7 @@ class EscalationPolicy(models.Model):
     id = schema.uuid_key()
     policy_name = models.TextField(unique=True)
     policy_description = models.TextField(null=True, blank=True)
-    escalation_steps = StructuredField(structure=conditions.EscalationSteps)
+    escalation_steps = StructuredField(structure=conditions.EscalationSteps, check=check_channels)
     business_hours = StructuredField(structure=conditions.BusinessHours, default=dict, blank=True)
     holiday_schedule = StructuredField(structure=conditions.HolidaySchedule, default=dict, blank=True)
     repeat_escalation = models.BooleanField(**schema.fixed(False))
