@@ -52,6 +52,7 @@ def snapshot_of(alert: AlertInstance) -> Snapshot:
         alert.clear_since,
         alert.missing_since,
         alert.acknowledged_until,
+        alert.snoozed_until,
     )
 
 
@@ -201,7 +202,17 @@ def _settled(alert: AlertInstance, decided: Transition, now: datetime, person: U
     alert.status = decided.state.value
     if decided.state is State.RESOLVED:
         alert.resolved_at, alert.resolution_type, alert.resolved_by = now, decided.resolution_type, person
+    alert.next_escalation_at = _next_look(alert, decided, now)
     return alert
+
+
+def _next_look(alert: AlertInstance, decided: Transition, now: datetime) -> datetime | None:
+    """When alerts.paging looks at the alert: at once where it has come to be open, to find its next step."""
+    if decided.state is State.OPEN:
+        begins = not _TO_OPEN.isdisjoint(decided.events) and alert.alert_rule.escalation_policy_id is not None
+        return now if begins else alert.next_escalation_at
+    ends = {State.ACKNOWLEDGED: alert.acknowledged_until, State.SUPPRESSED: alert.snoozed_until}
+    return ends.get(decided.state)
 
 
 def _tell(steps: Sequence[_Step], now: datetime, person: User | None = None) -> int:
@@ -235,6 +246,9 @@ def _why(event: Event, reason: str) -> str:
     return reason if event is Event.OPENED else ""
 
 
+_TO_OPEN = frozenset({Event.OPENED, Event.UNSUPPRESSED, Event.ACKNOWLEDGEMENT_EXPIRED})
+
+
 # What an evaluation writes on an alert that stays in its state.
 _MARKS = {
     "alert_title": "text",
@@ -253,6 +267,8 @@ _MARKS = {
 _ENDS = {
     "opened_at": "timestamptz",
     "acknowledged_until": "timestamptz",
+    "snoozed_until": "timestamptz",
+    "next_escalation_at": "timestamptz",
     "resolved_at": "timestamptz",
     "resolution_type": "text",
     "resolution_notes": "text",

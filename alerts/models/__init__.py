@@ -18,6 +18,7 @@ from alerts.models.deliveries import NotificationDelivery
 from alerts.models.escalation import EscalationPolicy
 from alerts.models.instances import AlertEvent, AlertInstance
 from alerts.models.maintenance import MaintenanceWindow, Silence
+from alerts.models.oncall import ContactPreference, OnCallOverride, OnCallSchedule
 from alerts.models.rules import AlertRule, InUse, RuleEvaluation
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "AlertStatus",
     "AlertType",
     "BaselineType",
+    "ContactPreference",
     "DeliveryStatus",
     "EscalationPolicy",
     "EventKind",
@@ -35,6 +37,8 @@ __all__ = [
     "MaintenanceType",
     "MaintenanceWindow",
     "NotificationDelivery",
+    "OnCallOverride",
+    "OnCallSchedule",
     "PerformanceBaseline",
     "ResolutionType",
     "RuleEvaluation",
