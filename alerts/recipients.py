@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from alerts import oncall
+from alerts import rosters
 from alerts.conditions import BusinessHours, EscalationStep
 from alerts.hours import Hours, hours_of
-from alerts.models import ContactPreference, OnCallOverride, OnCallSchedule, Severity
-from alerts.suppression.recurrence import Span
+from alerts.models import ContactPreference, Severity
 from wedsync_monitor.models import User
 
 
@@ -32,7 +30,7 @@ class Directory:
 
     def __init__(self, steps: Collection[EscalationStep], now: datetime):
         self.now = now
-        self.on_call = who_is_on_call({name for step in steps for name in step.schedules}, now)
+        self.on_call = rosters.who_is_on_call({name for step in steps for name in step.schedules}, now)
         names = {name for step in steps for name in step.users}
         names |= {shift.person for shift in self.on_call.values() if shift}
         people = User.objects.filter(username__in=names, is_active=True).select_related("contact_preference")
@@ -97,26 +95,3 @@ def quiet_hours(preference: ContactPreference) -> Hours | None:
     if said.start is None and said.end is None:
         return None
     return hours_of(said.timezone, said.days, said.start, said.end)
-
-
-def who_is_on_call(names: Iterable[str], at: datetime) -> dict[str, oncall.Shift | None]:
-    """Of each schedule that exists among `names`, who is on call at `at`: two queries."""
-    rows = list(OnCallSchedule.objects.filter(schedule_name__in=list(names)))
-    around = Span(at - oncall.AROUND, at + oncall.AROUND)
-    return {row.schedule_name: oncall.on_call(one, at) for row, one in followed(rows, around)}
-
-
-def followed(rows: Sequence[OnCallSchedule], within: Span) -> list[tuple[OnCallSchedule, oncall.Schedule]]:
-    """Schedules with the overrides that overlap `within`, ready to be followed in it: one query."""
-    found: dict[Any, list[OnCallOverride]] = defaultdict(list)
-    overlapping = OnCallOverride.objects.filter(schedule__in=rows, starts_at__lt=within.end, ends_at__gt=within.start)
-    # Of two that overlap the later made counts.
-    for one in overlapping.select_related("person").order_by("created_at", "pk") if rows else ():
-        found[one.schedule_id].append(one)
-    return [(row, _schedule(row, found[row.pk])) for row in rows]
-
-
-def _schedule(row: OnCallSchedule, overrides: Iterable[OnCallOverride]) -> oncall.Schedule:
-    layers = msgspec.convert(row.layers, oncall.Layers)
-    over = [oncall.Override(one.person.username, Span(one.starts_at, one.ends_at)) for one in overrides]
-    return oncall.Schedule(row.timezone, layers, over)
