@@ -115,8 +115,10 @@ def _told(event: AlertEvent, channels: _Channels, before: Sequence[_Earlier]) ->
         # Whoever was told of the trouble is told of its end, also where the rule's channels changed since.
         return list({row.channel_key: row.channel for row in before}.items())
     # Receivers that know of the alert, or will before they are told anything else.
-    heard = {row.channel_key for row in before if row.status != DeliveryStatus.FAILED}
-    return [(key, one) for key, one in channels if event.kind in FOR_SYSTEMS.get(one["type"], ()) and key in heard]
+    heard = {row.channel_key: row.channel for row in before if row.status != DeliveryStatus.FAILED}
+    # As the rule has them now; those that only a step of an escalation named, as it had them.
+    known = heard | {key: one for key, one in channels if key in heard}
+    return [(key, one) for key, one in known.items() if event.kind in FOR_SYSTEMS.get(one["type"], ())]
 
 
 def _told_before(alerts: Sequence[AlertInstance]) -> dict[UUID, list[_Earlier]]:

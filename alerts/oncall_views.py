@@ -129,19 +129,24 @@ def _asked(request: HttpRequest) -> dict[str, object]:
 
 @guarded("on_call", GET=Verb.CHANGE, POST=Verb.CHANGE)
 def override_end(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """End an override now; one that has not begun is removed."""
-    if request.method == "POST":
-        now = timezone.now()
-        with transaction.atomic():
-            rows = OnCallOverride.objects.select_for_update(of=("self",))
-            override = get_object_or_404(policy.permitted(request.user, Verb.CHANGE, "on_call", rows), pk=pk)
-            if override.starts_at >= now:
-                override.delete()
-            elif override.ends_at > now:
-                override.ends_at = now
-                override.save()
-        messages.success(request, "The override has ended.")
+    """End an override now; one that has not begun is removed. Whoever had to sign in again first comes back by GET, to
+    the calendar."""
+    now = timezone.now()
+    with transaction.atomic():
+        rows = OnCallOverride.objects.select_for_update(of=("self",))
+        override = get_object_or_404(policy.permitted(request.user, Verb.CHANGE, "on_call", rows), pk=pk)
+        if request.method == "POST":
+            _end(override, now)
+            messages.success(request, "The override has ended.")
     return redirect("console:on-call")
+
+
+def _end(override: OnCallOverride, now: datetime) -> None:
+    if override.starts_at >= now:
+        override.delete()
+    elif override.ends_at > now:
+        override.ends_at = now
+        override.save()
 
 
 @guarded("contact_preferences", GET=Verb.READ, POST=Verb.CHANGE)

@@ -61,7 +61,12 @@ def test_an_override_is_made_on_the_wall_clock_of_the_schedule_and_ended(signed_
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"username": "nobody"}, "Nobody has this user name."), ({"ends": "2026-06-01T09:00"}, "after the start"), ({"begins": ""}, "required"), ({"schedule": "x"}, "valid choice")],
+    [
+        ({"username": "nobody"}, "Nobody has this user name."),
+        ({"ends": "2026-06-01T09:00"}, "after the start"),
+        ({"begins": ""}, "required"),
+        ({"schedule": "x"}, "valid"),
+    ],
 )
 def test_an_override_that_makes_no_sense_says_why(signed_in, schedule, change, said):
     sent = {"schedule": schedule.pk, "username": "ben", "begins": "2026-07-01T09:00", "ends": "2026-07-02T09:00"}

@@ -104,6 +104,14 @@ class TestSteps:
         assert sorted(told("resolved")) == ["ana@example.com", "team@example.com"]
         assert paging.escalate_due(now + 60 * MINUTE) == 0
 
+    def test_a_system_that_a_step_told_hears_of_the_acknowledgement(self, opened, ana, now):
+        pager = {"type": "pagerduty", "config": {"routing_key": "key"}}
+        (alert,) = opened({"delay_minutes": 0, "notification_channels": [pager]})
+        assert paging.escalate_due(now) == 1
+        transitions.acknowledge(alert.pk, ana, "on it", None, now)
+        kinds = NotificationDelivery.objects.filter(channel__type="pagerduty").order_by("event_id")
+        assert list(kinds.values_list("event__kind", flat=True)) == ["escalated", "acknowledged"]
+
     def test_acknowledged_stops_it_and_it_goes_on_once_that_has_run_out(self, opened, ana, now):
         (alert,) = opened({"delay_minutes": 5, "users": ["ana"]})
         paging.escalate_due(now)
