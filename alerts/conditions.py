@@ -220,11 +220,12 @@ Channels = Annotated[list[Channel], Meta(max_length=20)]
 
 
 class EscalationStep(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """One step: how many minutes after the opening, and who is told by what."""
+    """One step: how many minutes after the opening, and who is told: channels, people, whoever is on call."""
 
     delay_minutes: Annotated[int, Meta(ge=0, le=10080)]
     notification_channels: Channels = []
-    users: list[str] = []
+    users: Annotated[list[str], Meta(max_length=50)] = []
+    schedules: Annotated[list[str], Meta(max_length=20)] = []
 
 
 EscalationSteps = Annotated[list[EscalationStep], Meta(min_length=1, max_length=20)]

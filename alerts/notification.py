@@ -43,6 +43,8 @@ BATCH = 32
 
 # Events that every channel is told of, and those that only systems on the other side need.
 FOR_PEOPLE = frozenset({EventKind.OPENED, EventKind.UNSUPPRESSED, EventKind.ACKNOWLEDGEMENT_EXPIRED})
+# Events after which whoever was told is told the end, too.
+HEARD = FOR_PEOPLE | {EventKind.ESCALATED}
 FOR_SYSTEMS = {
     "webhook": frozenset({EventKind.ACKNOWLEDGED, EventKind.DATA_MISSING, EventKind.DATA_BACK}),
     "pagerduty": frozenset({EventKind.ACKNOWLEDGED}),
@@ -71,13 +73,25 @@ def enqueue(happened: Sequence[tuple[AlertInstance, AlertEvent]], now: datetime)
     return len(rows)
 
 
+def enqueue_to(told: Sequence[tuple[AlertEvent, dict[str, Any], datetime]], now: datetime) -> int:
+    """Put messages to channels that an event names itself into the outbox, each due at its own time."""
+    rows = [
+        {"event_id": event.pk, "channel_key": channel_key(channel), "channel": channel, "due_at": due_at}
+        for event, channel, due_at in told
+    ]
+    if rows:
+        _insert(rows, now)
+    return len(rows)
+
+
 def _insert(rows: Sequence[dict[str, Any]], now: datetime) -> None:
     """One statement for all. Channels come from a rule or an earlier message: their secrets are sealed already."""
     with connection.cursor() as cursor:
         cursor.execute(
             """INSERT INTO notification_deliveries (event_id, channel_key, channel, next_attempt_at)
-               SELECT event_id, channel_key, channel, %s
-               FROM jsonb_to_recordset(%s::jsonb) AS told (event_id bigint, channel_key text, channel jsonb)
+               SELECT event_id, channel_key, channel, coalesce(due_at, %s)
+               FROM jsonb_to_recordset(%s::jsonb)
+                    AS told (event_id bigint, channel_key text, channel jsonb, due_at timestamptz)
                ON CONFLICT DO NOTHING""",
             [now, msgspec.json.encode(rows).decode()],
         )
@@ -102,8 +116,10 @@ def _told(event: AlertEvent, channels: _Channels, before: Sequence[_Earlier]) ->
         # Whoever was told of the trouble is told of its end, also where the rule's channels changed since.
         return list({row.channel_key: row.channel for row in before}.items())
     # Receivers that know of the alert, or will before they are told anything else.
-    heard = {row.channel_key for row in before if row.status != DeliveryStatus.FAILED}
-    return [(key, one) for key, one in channels if event.kind in _followed_by(one) and key in heard]
+    heard = {row.channel_key: row.channel for row in before if row.status != DeliveryStatus.FAILED}
+    # As the rule has them now; those that only a step of an escalation named, as it had them.
+    known = heard | {key: one for key, one in channels if key in heard}
+    return [(key, one) for key, one in known.items() if event.kind in _followed_by(one)]
 
 
 def _followed_by(channel: dict[str, Any]) -> frozenset[EventKind]:
@@ -118,7 +134,7 @@ def _told_before(alerts: Sequence[AlertInstance]) -> dict[UUID, list[_Earlier]]:
     found: dict[UUID, list[_Earlier]] = defaultdict(list)
     if alerts:
         rows = NotificationDelivery.objects.filter(
-            event__alert__in=[alert.pk for alert in alerts], event__kind__in=FOR_PEOPLE
+            event__alert__in=[alert.pk for alert in alerts], event__kind__in=HEARD
         )
         columns = ("event__alert_id", "channel_key", "channel", "status")
         for alert_id, *earlier in rows.order_by("created_at").values_list(*columns):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from celery import shared_task
 from django.core.cache import cache
 
-from alerts import evaluation, notification
+from alerts import evaluation, notification, paging
 from alerts.external import reception
 from alerts.suppression import windows
 from wedsync_monitor.readiness import EVALUATOR_SEEN
@@ -18,6 +18,12 @@ def evaluate_due_rules() -> None:
     if report.messages_due:
         deliver_due_notifications.delay()
     cache.set(EVALUATOR_SEEN, now.timestamp(), timeout=None)
+
+
+@shared_task
+def escalate_due_alerts() -> None:
+    if paging.escalate_due(datetime.now(UTC)):
+        deliver_due_notifications.delay()
 
 
 @shared_task

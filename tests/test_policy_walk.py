@@ -87,6 +87,8 @@ ROWS = {
     "/api/monitoring/alerts/deliveries/": "alerts.NotificationDelivery",
     "/api/monitoring/alerts/escalation-policies/": "alerts.EscalationPolicy",
     "/api/monitoring/alerts/baselines/": "alerts.PerformanceBaseline",
+    "/api/monitoring/alerts/on-call/schedules/": "alerts.OnCallSchedule",
+    "/api/monitoring/alerts/on-call/overrides/": "alerts.OnCallOverride",
     "/api/monitoring/alerts/silences/": "alerts.Silence",
     "/api/monitoring/maintenance-windows/": "alerts.MaintenanceWindow",
     "/api/monitoring/assets/": "assets.InfrastructureAsset",
@@ -104,6 +106,7 @@ ROWS = {
     "/admin/monitoring/assets/": "assets.InfrastructureAsset",
     "/admin/monitoring/alerts/rules/": "alerts.AlertRule",
     "/admin/monitoring/alerts/maintenance/": "alerts.MaintenanceWindow",
+    "/admin/monitoring/alerts/on-call/overrides/": "alerts.OnCallOverride",
     "/admin/monitoring/alerts/silences/": "alerts.Silence",
     "/admin/monitoring/alerts/": "alerts.AlertInstance",
 }

@@ -186,6 +186,7 @@ SPECTACULAR_SETTINGS = {
         "DeliveryStatusEnum": "alerts.models.DeliveryStatus",
         "WindowStatusEnum": "alerts.models.WindowStatus",
         "ExecutionStatusEnum": "remediation.models.ExecutionStatus",
+        "SeverityEnum": "alerts.models.Severity",
         # Of impacts and of risks.
         "LevelEnum": "alerts.models.ImpactLevel",
     },

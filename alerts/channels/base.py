@@ -50,8 +50,9 @@ class Message:
         """One line: what happened to what."""
         words = {
             "opened": self.severity.upper(),
-            "unsuppressed": f"{self.severity.upper()} (after maintenance)",
+            "unsuppressed": f"{self.severity.upper()} (no longer held back)",
             "acknowledgement_expired": f"{self.severity.upper()} (acknowledgement expired)",
+            "escalated": f"{self.severity.upper()} (escalated)",
             "resolved": "Resolved",
             "acknowledged": "Acknowledged",
             "data_missing": "No data",

@@ -19,6 +19,7 @@ from alerts.models.escalation import EscalationPolicy
 from alerts.models.external import ExternalAlert
 from alerts.models.instances import AlertEvent, AlertInstance
 from alerts.models.maintenance import MaintenanceWindow, Silence
+from alerts.models.oncall import ContactPreference, OnCallOverride, OnCallSchedule
 from alerts.models.rules import AlertRule, InUse, RuleEvaluation
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "AlertStatus",
     "AlertType",
     "BaselineType",
+    "ContactPreference",
     "DeliveryStatus",
     "EscalationPolicy",
     "EventKind",
@@ -37,6 +39,8 @@ __all__ = [
     "MaintenanceType",
     "MaintenanceWindow",
     "NotificationDelivery",
+    "OnCallOverride",
+    "OnCallSchedule",
     "PerformanceBaseline",
     "ResolutionType",
     "RuleEvaluation",

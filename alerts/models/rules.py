@@ -81,6 +81,7 @@ class AlertRule(models.Model):
         with transaction.atomic():
             RuleEvaluation.objects.filter(rule_id=self.pk).update(next_evaluation_at=timezone.now())
             super().save(*args, **kwargs)
+            self.instances.filter(status=AlertStatus.OPEN).update(next_escalation_at=timezone.now())
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Raises InUse: whoever was told that trouble began is to be told its end."""
