@@ -80,9 +80,10 @@ class RuleSerializer(StrictSerializer):
         model = AlertRule
         fields = [
             "id", "rule_name", "rule_description", "asset_filter", "metric_conditions", "severity", "alert_type",
-            "evaluation_window", "evaluation_frequency", "threshold_config", "anomaly_config", "suppression_config",
-            "escalation_policy_id", "escalation_policy_name", "notification_channels", "auto_resolve_timeout",
-            "runbook_url", "business_impact", "is_enabled", "recent_triggers", "last_triggered", "notice",
+            "evaluation_window", "evaluation_frequency", "threshold_config", "anomaly_config", "absence_config",
+            "composite_config", "suppression_config", "escalation_policy_id", "escalation_policy_name",
+            "notification_channels", "auto_resolve_timeout", "runbook_url",
+            "business_impact", "is_enabled", "recent_triggers", "last_triggered", "notice",
             "evaluation", "created_at", "updated_at",
         ]  # fmt: skip
         read_only_fields = ["created_at", "updated_at"]

@@ -18,7 +18,8 @@ from django.utils import timezone
 
 from alerts import doubts, listing, notification, selection, transitions, wording
 from alerts.conditions import condition_of
-from alerts.forms import AcknowledgeForm, ResolveForm, RuleForm
+from alerts.forms import AcknowledgeForm, ResolveForm
+from alerts.kind_forms import FORMS, form_for
 from alerts.models import AlertInstance, AlertRule, DeliveryStatus, NotificationDelivery, Severity
 from alerts.transitions import Refused
 from wedsync_monitor import policy
@@ -232,14 +233,14 @@ def rule_list(request: HttpRequest) -> HttpResponse:
     assets = selection.active_assets()
     for rule in page:
         rule.doubts = doubts.of_rule(rule, assets)
-        rule.limits = " and ".join(wording.condition_text(condition_of(one)) for one in rule.metric_conditions)
+        rule.limits = wording.limits(rule)
     may = policy.may(request.user, Verb.CHANGE, "alert_rules")
     context = {**htmx.frame_of(request), "page": page, "may_manage": may}
     return htmx.respond(request, "alerts/rule_list.html", "alerts/_rules.html", context)
 
 
 def _edit_rule(request: HttpRequest, rule: AlertRule, heading: str) -> HttpResponse:
-    form = RuleForm(_sent(request), instance=rule)
+    form = form_for(rule)(_sent(request), instance=rule)
     if request.method == "POST" and form.is_valid():
         if rule._state.adding:
             form.instance.created_by = request.user  # type: ignore[assignment]
@@ -256,9 +257,11 @@ def _edit_rule(request: HttpRequest, rule: AlertRule, heading: str) -> HttpRespo
 
 @guarded("alert_rules", GET=Verb.CREATE, POST=Verb.CREATE)
 def rule_new(request: HttpRequest) -> HttpResponse:
-    """Make a rule."""
+    """Make a rule: of the type that the address asks for, of thresholds otherwise."""
+    kind = request.GET.get("type", "")
     with transaction.atomic():
-        return _edit_rule(request, AlertRule(), "New alert rule")
+        rule = AlertRule(alert_type=kind) if kind in FORMS else AlertRule()
+        return _edit_rule(request, rule, "New alert rule")
 
 
 @guarded("alert_rules", GET=Verb.CHANGE, POST=Verb.CHANGE)

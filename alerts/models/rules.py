@@ -9,6 +9,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from alerts import conditions
+from alerts.models import consistency
 from alerts.models.choices import AlertStatus, AlertType, DeliveryStatus, Severity
 from alerts.models.escalation import EscalationPolicy
 from wedsync_monitor import outgoing, schema
@@ -43,6 +44,8 @@ class AlertRule(models.Model):
     evaluation_frequency = models.IntegerField(**schema.fixed(60), help_text="Seconds.")
     threshold_config = StructuredField(structure=conditions.ThresholdConfig, default=dict, blank=True)
     anomaly_config = StructuredField(structure=conditions.AnomalyConfig, default=dict, blank=True)
+    absence_config = StructuredField(structure=conditions.AbsenceConfig, default=dict, blank=True)
+    composite_config = StructuredField(structure=conditions.CompositeConfig, default=dict, blank=True)
     suppression_config = StructuredField(structure=conditions.SuppressionConfig, default=dict, blank=True)
     escalation_policy = models.ForeignKey(
         EscalationPolicy, null=True, blank=True, on_delete=models.SET_NULL, related_name="rules"
@@ -74,7 +77,9 @@ class AlertRule(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """What was changed takes effect at once: the rule is due. The evaluation's row is locked first, as the
-        evaluator does, so that one that runs meanwhile cannot push it ahead again."""
+        evaluator does, so that one that runs meanwhile cannot push it ahead again. Raises ValidationError where the
+        columns do not make a rule together."""
+        consistency.check(self)
         with transaction.atomic():
             RuleEvaluation.objects.filter(rule_id=self.pk).update(next_evaluation_at=timezone.now())
             super().save(*args, **kwargs)
@@ -90,6 +95,7 @@ class AlertRule(models.Model):
     def clean(self) -> None:
         """A rule that is on must be able to tell somebody; one that is off may wait for its network to be allowed."""
         super().clean()
+        consistency.check(self)
         if self.is_enabled and (problem := _unreachable(self.notification_channels)):
             raise ValidationError({"notification_channels": problem})
 
