@@ -20,7 +20,7 @@ from alerts import doubts, listing, notification, selection, transitions, wordin
 from alerts.conditions import condition_of
 from alerts.forms import AcknowledgeForm, ResolveForm
 from alerts.kind_forms import FORMS, form_for
-from alerts.models import AlertInstance, AlertRule, DeliveryStatus, NotificationDelivery, Severity
+from alerts.models import AlertInstance, AlertRule, AlertType, DeliveryStatus, NotificationDelivery, Severity
 from alerts.transitions import Refused
 from wedsync_monitor import policy
 from wedsync_monitor.policy import Verb
@@ -249,6 +249,9 @@ def _edit_rule(request: HttpRequest, rule: AlertRule, heading: str) -> HttpRespo
         return redirect("console:rules")
     text = "When metrics mean trouble, and who is told"
     context = {"form": form, "heading": heading, "text": text, "back": reverse("console:rules")}
+    if rule.alert_type == AlertType.THRESHOLD:
+        new = rule._state.adding
+        context["preview_url"] = reverse("console:rule-preview", args=[] if new else [rule.pk])
     if not rule._state.adding:
         stored = AlertRule.objects.select_related("evaluation").get(pk=rule.pk)
         context |= {"rule": stored, "doubts": doubts.of_rule(stored, selection.active_assets())}

@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path
 
+from alerts import preview_views as alert_previews
 from alerts import suppression_views as suppression
 from alerts import views as alerts
 from assets import catalogue_views as catalogue
@@ -40,6 +41,8 @@ urlpatterns = [
     path("alerts/rules", alerts.rule_list, name="rules"),
     path("alerts/rules/new", alerts.rule_new, name="rule-new"),
     path("alerts/rules/<uuid:pk>", alerts.rule_edit, name="rule"),
+    path("alerts/rules/preview", alert_previews.rule_preview, name="rule-preview"),
+    path("alerts/rules/<uuid:pk>/preview", alert_previews.rule_preview_changed, name="rule-preview"),
     path("alerts/rules/<uuid:pk>/test", alerts.rule_test, name="rule-test"),
     path("alerts/maintenance", suppression.window_list, name="windows"),
     path("alerts/maintenance/new", suppression.window_new, name="window-new"),
