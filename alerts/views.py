@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
-from alerts import doubts, listing, notification, selection, transitions, wording
+from alerts import doubts, explanation, listing, notification, selection, transitions, wording
 from alerts.conditions import condition_of
 from alerts.forms import AcknowledgeForm, ResolveForm
 from alerts.kind_forms import FORMS, form_for
@@ -135,6 +135,7 @@ def alert_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         delivery.shown_channel = notification.shown_channel(delivery.channel)  # type: ignore[attr-defined]
     context = {
         "alert": alert,
+        "explanation": explanation.of_alert(alert, alert.alert_rule),
         "events": alert.events.select_related("actor"),
         "deliveries": deliveries,
         "asset_url": reverse("console:asset-metrics", args=[alert.asset_id]) if drawable else "",
@@ -254,7 +255,11 @@ def _edit_rule(request: HttpRequest, rule: AlertRule, heading: str) -> HttpRespo
         context["preview_url"] = reverse("console:rule-preview", args=[] if new else [rule.pk])
     if not rule._state.adding:
         stored = AlertRule.objects.select_related("evaluation").get(pk=rule.pk)
-        context |= {"rule": stored, "doubts": doubts.of_rule(stored, selection.active_assets())}
+        context |= {
+            "rule": stored,
+            "standing": explanation.of_rule(stored),
+            "doubts": doubts.of_rule(stored, selection.active_assets()),
+        }
     return render(request, "alerts/rule_form.html", context, status=422 if form.errors else 200)
 
 
