@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import tracemalloc  # noqa: F401  (pytest imports it where warnings are raised, and two threads at once would break it)
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any

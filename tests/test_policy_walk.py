@@ -134,7 +134,7 @@ def test_every_exception_is_a_route_that_exists():
     assert {one.name for _, one in OURS} >= OPEN | FOR_AGENTS | WAYS_IN
 
 
-@pytest.mark.parametrize(("route", "view", "method"), WALK)
+@pytest.mark.parametrize(("route", "view", "method"), [one for one in WALK if "<uuid:" not in str(one.values[0])])
 def test_a_role_gets_as_far_as_the_policy_says(person, route, view, method):
     verb = verb_of(view, method)
     assert verb is not None

@@ -36,7 +36,16 @@ POLICIES = (
     ),
     Policy("users", ("wedsync_monitor.User", "auth.Group"), managed_by(ADMINISTRATORS)),
     Policy("tokens", ("wedsync_monitor.ApiToken",), managed_by(ADMINISTRATORS)),
-    Policy("system", ("wedsync_monitor.DeadMansSwitch",), managed_by(KEEPERS, {Role.OPS_ENGINEER})),
+    Policy(
+        "system",
+        (
+            "wedsync_monitor.DeadMansSwitch",
+            "wedsync_monitor.SystemCounter",
+            "wedsync_monitor.SystemProcess",
+            "wedsync_monitor.SystemState",
+        ),
+        managed_by(KEEPERS, {Role.OPS_ENGINEER}),
+    ),
     Policy("audit", ("wedsync_monitor.AuditEntry",), {Verb.READ: KEEPERS}),
     Policy(
         "schedule",

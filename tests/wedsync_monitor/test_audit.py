@@ -25,7 +25,7 @@ CONFIGURED = {
     "wedsync_monitor.User", "wedsync_monitor.ApiToken", "wedsync_monitor.MonitoringDashboard", "auth.Group",
     "wedsync_monitor.DeadMansSwitch",
     "assets.InfrastructureAsset", "assets.MonitoringAgent", "assets.AgentKey", "assets.EnrolmentToken",
-    "assets.Heartbeat", "assets.ScrapeJob",
+    "assets.Heartbeat", "assets.ScrapeJob", "assets.CatalogueEntry",
     "alerts.AlertRule", "alerts.EscalationPolicy", "alerts.MaintenanceWindow", "alerts.PerformanceBaseline",
     "alerts.Silence",
     "synthetic.SyntheticCheck", "remediation.RemediationAction", "django_celery_beat.PeriodicTask",

@@ -20,7 +20,11 @@ TABLE = {
     "assets": (THREE, {D, V}, {}),
     "agents": (THREE, {D, V}, {}),
     "synthetic": (THREE, {D, V}, {}),
+    "scraping": (THREE, {D, V}, {}),
+    "heartbeats": (THREE, {D, V}, {}),
+    "metric_catalogue": (set(), EVERYBODY, {Verb.CHANGE: THREE}),
     "maintenance": (THREE, {D, V}, {}),
+    "silences": (THREE | {D}, {V}, {}),
     "escalation": (THREE, {D, V}, {}),
     "baselines": (THREE, {D, V}, {}),
     "alert_rules": (THREE | {D}, {V}, {}),
@@ -33,6 +37,7 @@ TABLE = {
     "tokens": ({A}, set(), {}),
     "schedule": ({A}, set(), {}),
     "audit": (set(), {A, S}, {}),
+    "system": ({A, S}, {O}, {}),
 }
 
 
