@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from celery import shared_task
 from django.core.cache import cache
 
-from alerts import evaluation, notification
+from alerts import baseline_schedule, evaluation, notification
 from alerts.suppression import windows
 from wedsync_monitor.readiness import EVALUATOR_SEEN
 
@@ -22,6 +22,13 @@ def evaluate_due_rules() -> None:
 @shared_task
 def settle_maintenance_windows() -> None:
     windows.settle(datetime.now(UTC))
+
+
+@shared_task
+def calculate_due_baselines() -> None:
+    """Until nothing is due, so that many that become due together do not wait for many ticks."""
+    while baseline_schedule.calculate_due(datetime.now(UTC)) == baseline_schedule.BATCH:
+        pass
 
 
 @shared_task

@@ -20,6 +20,7 @@ ADMINISTRATOR = "admin"
 TICKS = (
     ("alerts.tasks.evaluate_due_rules", 1),
     ("alerts.tasks.settle_maintenance_windows", 30),
+    ("alerts.tasks.calculate_due_baselines", 60),
     ("alerts.tasks.deliver_due_notifications", 5),
     ("assets.tasks.refresh_health", 15),
     ("assets.tasks.watch_agents", 30),
