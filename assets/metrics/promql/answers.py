@@ -1,7 +1,7 @@
 """Results as Prometheus's JSON. Pure: no Django.
 
-A value is [seconds, "text"]. Numbers are written by msgspec, all of a row in one call: one by one in Python they would
-cost more than everything else.
+A value is [seconds, "text"]. Numbers are written by msgspec, all of an answer in one call: one by one in Python they
+would cost more than everything else.
 """
 
 from __future__ import annotations
@@ -37,19 +37,21 @@ def _stamps(moments: Ints) -> list[bytes]:
 
 
 def _numbers(values: Floats) -> list[bytes]:
-    if not np.isfinite(values).all():
-        return [number_text(value).encode() for value in values.tolist()]
-    written = _encode(values.tolist())[1:-1] + b","
-    return written.replace(b".0,", b",")[:-1].split(b",")
-
-
-def _pairs(separators: Sequence[bytes], values: Floats) -> bytes:
-    """[[seconds, "value"], …], where separators[i] is what stands before value i."""
     if not len(values):
-        return b"[]"
-    parts = [b""] * (2 * len(values))
+        return []
+    finite = np.isfinite(values)
+    written = _encode(np.where(finite, values, 0.0).tolist())[1:-1] + b","
+    numbers = written.replace(b".0,", b",")[:-1].split(b",")
+    for at in np.flatnonzero(~finite).tolist():
+        numbers[at] = number_text(float(values[at])).encode()
+    return numbers
+
+
+def _pairs(separators: Sequence[bytes], numbers: Sequence[bytes]) -> bytes:
+    """[[seconds, "value"], …], where separators[i] is what stands before value i."""
+    parts = [b""] * (2 * len(numbers))
     parts[0::2] = separators
-    parts[1::2] = _numbers(values)
+    parts[1::2] = numbers
     # The first separator has the end of a value before it that is not there.
     return b"[" + b"".join(parts)[len(_CLOSING) :] + b'"]]'
 
@@ -64,14 +66,16 @@ def _separators(moments: Ints) -> list[bytes]:
 def matrix(vector: Vector, moments: Ints) -> bytes:
     """The answer of a range query: rows by their labels."""
     separators = _separators(moments)
-    rows = []
+    numbers = _numbers(vector.values[vector.there])
+    ends = np.cumsum(vector.there.sum(axis=1)).tolist()
+    begins, rows = [0, *ends], []
     for row in sorted(range(len(vector.labels)), key=lambda row: key_of(vector.labels[row])):
-        there = vector.there[row]
-        if there.all():
-            rows.append(_series(vector.labels[row], _pairs(separators, vector.values[row])))
-        elif there.any():
-            held = np.flatnonzero(there).tolist()
-            rows.append(_series(vector.labels[row], _pairs([separators[at] for at in held], vector.values[row][there])))
+        own = numbers[begins[row] : ends[row]]
+        if len(own) == len(separators):
+            rows.append(_series(vector.labels[row], _pairs(separators, own)))
+        elif own:
+            held = np.flatnonzero(vector.there[row]).tolist()
+            rows.append(_series(vector.labels[row], _pairs([separators[at] for at in held], own)))
     return _result(b"matrix", b"[" + b",".join(rows) + b"]")
 
 
@@ -89,7 +93,7 @@ def instant(vector: Vector, moment: int) -> bytes:
     kept = np.flatnonzero(vector.there[:, 0])
     (stamp,) = _stamps(np.array([moment]))
     head, tail = b',"value":[' + stamp + b',"', b'"]}'
-    numbers = _numbers(vector.values[kept, 0]) if len(kept) else []
+    numbers = _numbers(vector.values[kept, 0])
     rows = [
         b'{"metric":' + _encode(vector.labels[row]) + head + number + tail
         for row, number in zip(kept.tolist(), numbers, strict=True)
@@ -104,7 +108,7 @@ def samples(window: Window) -> bytes:
     for row, labels in enumerate(kept.labels):
         part = slice(kept.offsets[row], kept.offsets[row + 1])
         if part.stop > part.start:
-            rows.append(_series(labels, _pairs(_separators(kept.timestamps[part]), kept.values[part])))
+            rows.append(_series(labels, _pairs(_separators(kept.timestamps[part]), _numbers(kept.values[part]))))
     return _result(b"matrix", b"[" + b",".join(rows) + b"]")
 
 
