@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from alerts import analytics, evaluation, listing, notification, transitions
+from alerts import analytics, evaluation, explanation, listing, notification, transitions
 from alerts.models import (
     AlertEvent,
     AlertInstance,
@@ -80,9 +80,10 @@ class RuleSerializer(StrictSerializer):
         model = AlertRule
         fields = [
             "id", "rule_name", "rule_description", "asset_filter", "metric_conditions", "severity", "alert_type",
-            "evaluation_window", "evaluation_frequency", "threshold_config", "anomaly_config", "suppression_config",
-            "escalation_policy_id", "escalation_policy_name", "notification_channels", "auto_resolve_timeout",
-            "runbook_url", "business_impact", "is_enabled", "recent_triggers", "last_triggered", "notice",
+            "evaluation_window", "evaluation_frequency", "threshold_config", "anomaly_config", "absence_config",
+            "composite_config", "suppression_config", "escalation_policy_id", "escalation_policy_name",
+            "notification_channels", "auto_resolve_timeout", "runbook_url",
+            "business_impact", "is_enabled", "recent_triggers", "last_triggered", "notice",
             "evaluation", "created_at", "updated_at",
         ]  # fmt: skip
         read_only_fields = ["created_at", "updated_at"]
@@ -172,6 +173,7 @@ class AlertSerializer(serializers.ModelSerializer[AlertInstance]):
     asset_name = serializers.CharField(source="asset.asset_name", default=None, allow_null=True)
     environment = serializers.CharField(source="asset.environment", default=None, allow_null=True)
     acknowledged_by = serializers.CharField(source="acknowledged_by.username", default=None, allow_null=True)
+    assigned_to = serializers.CharField(source="assigned_to.username", default=None, allow_null=True)
     business_impact = serializers.CharField(source="alert_rule.business_impact", default=None, allow_null=True)
     rule_name = serializers.CharField(source="alert_rule.rule_name")
     duration_minutes = serializers.SerializerMethodField()
@@ -182,7 +184,8 @@ class AlertSerializer(serializers.ModelSerializer[AlertInstance]):
             "id", "alert_title", "alert_description", "severity", "status", "asset_name", "asset_id", "environment",
             "rule_name", "alert_rule_id", "trigger_value", "threshold_value", "duration_minutes", "first_triggered_at",
             "last_triggered_at", "acknowledged_at", "acknowledged_by", "acknowledged_until", "resolved_at",
-            "resolution_type", "resolution_notes", "escalation_level", "business_impact", "context_data",
+            "resolution_type", "resolution_notes", "escalation_level", "next_escalation_at", "snoozed_until",
+            "assigned_to", "business_impact", "context_data",
         ]  # fmt: skip
 
     def get_duration_minutes(self, alert: AlertInstance) -> int:
@@ -226,11 +229,15 @@ class Alerts(Resources):
 class AlertDetailSerializer(AlertSerializer):
     """An alert with what happened to it and who was told."""
 
+    explanation = serializers.SerializerMethodField(help_text="What it waits for, such as when it recovers.")
     events = serializers.SerializerMethodField()
     deliveries = serializers.SerializerMethodField()
 
     class Meta(AlertSerializer.Meta):
-        fields = [*AlertSerializer.Meta.fields, "alert_key", "impact_assessment", "events", "deliveries"]
+        fields = [*AlertSerializer.Meta.fields, "alert_key", "impact_assessment", "explanation", "events", "deliveries"]
+
+    def get_explanation(self, alert: AlertInstance) -> str:
+        return explanation.of_alert(alert, alert.alert_rule)
 
     @extend_schema_field(EventSerializer(many=True))
     def get_events(self, alert: AlertInstance) -> Any:
@@ -274,7 +281,7 @@ class ResolveBody(StrictBody):
     remediation_applied = serializers.CharField(required=False, allow_blank=True, max_length=5000)
 
 
-class _Deed(APIView):
+class Deed(APIView):
     """Something that a person does with an alert."""
 
     policy_resource = "alerts"
@@ -299,7 +306,7 @@ class _Deed(APIView):
 
 
 @extend_schema(request=AcknowledgeBody, responses={200: AlertSerializer})
-class Acknowledge(_Deed):
+class Acknowledge(Deed):
     """Take an alert on; with an estimated resolution time the acknowledgement ends when that has passed."""
 
     policy_verbs = {"POST": Verb.ACKNOWLEDGE}
@@ -311,7 +318,7 @@ class Acknowledge(_Deed):
 
 
 @extend_schema(request=ResolveBody, responses={200: AlertSerializer})
-class Resolve(_Deed):
+class Resolve(Deed):
     """Declare an alert over."""
 
     policy_verbs = {"POST": Verb.RESOLVE}

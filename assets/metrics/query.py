@@ -222,14 +222,15 @@ def statistics_of(series: list[Series], start: datetime, end: datetime, resoluti
     """(series id, start of the hour or day in ms, statistics as in blocks.STATISTICS) of each that touches (start, end]
     and has samples, ordered by series and time. What is in the head is summed up on the way."""
     if not series:
-        return _summed_up(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), HOUR_MS)
+        return _summed_up(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
     first = (start - timedelta(microseconds=1)).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     if resolution == "day":
         first = first.replace(hour=0)
     end = end.astimezone(UTC)
     read_spans, span_ms = (stored.read_days, DAY_MS) if resolution == "day" else (stored.read_hours, HOUR_MS)
     places = stored.places_of(series)
-    fresh = _summed_up(*stored.read_head(places, first - timedelta(milliseconds=1), end), span_ms)
+    # By the hour also where days are asked for: what the head holds of a day comes after that day's stored hours.
+    fresh = _summed_up(*stored.read_head(places, first - timedelta(milliseconds=1), end))
     parts = [read_spans(places, first, end), fresh]
     ids, starts, table = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     order = np.lexsort((starts, ids))
@@ -262,10 +263,10 @@ def _combined(ids: Ints, starts: Ints, table: Floats) -> stored.Statistics:
     return ids[begins], starts[begins], np.column_stack(joined)
 
 
-def _summed_up(ids: Ints, timestamps: Ints, values: Floats, span_ms: int) -> stored.Statistics:
-    """The statistics of loose samples by spans."""
+def _summed_up(ids: Ints, timestamps: Ints, values: Floats) -> stored.Statistics:
+    """The hourly statistics of loose samples."""
     order = np.lexsort((timestamps, ids))
-    ids, spans, values = ids[order], timestamps[order] // span_ms * span_ms, values[order]
+    ids, spans, values = ids[order], timestamps[order] // HOUR_MS * HOUR_MS, values[order]
     if not len(ids):
         return ids, spans, np.empty((0, len(blocks.STATISTICS)))
     begins = _begins(ids, spans)

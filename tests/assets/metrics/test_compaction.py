@@ -36,10 +36,10 @@ STEPS = [
 
 @pytest.fixture
 def noon(now):
-    """Noon of yesterday: every hour before it is closed, and yesterday is over."""
+    """Noon of the day before yesterday: its hours are closed and the day is over, whatever time it is now."""
     for table in partitioned_tables():
         partitions.maintain(table, now.date())
-    return now.replace(hour=12, minute=0, second=0) - timedelta(days=1)
+    return now.replace(hour=12, minute=0, second=0) - timedelta(days=2)
 
 
 def send(asset: Any, start: datetime, instants: int, now: datetime, first: float = 0.0) -> None:
