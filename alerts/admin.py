@@ -14,10 +14,13 @@ from alerts.models import (
     AlertEvent,
     AlertInstance,
     AlertRule,
+    ContactPreference,
     EscalationPolicy,
     InUse,
     MaintenanceWindow,
     NotificationDelivery,
+    OnCallOverride,
+    OnCallSchedule,
     PerformanceBaseline,
     RuleEvaluation,
     Silence,
@@ -105,6 +108,29 @@ class EscalationPolicyAdmin(OwnedModelAdmin):
     list_display = ("policy_name", "repeat_escalation", "max_escalations", "is_active")
     list_filter = ("is_active",)
     search_fields = ("policy_name",)
+
+
+@admin.register(OnCallSchedule)
+class OnCallScheduleAdmin(OwnedModelAdmin):
+    list_display = ("schedule_name", "timezone", "updated_at")
+    search_fields = ("schedule_name",)
+
+
+@admin.register(OnCallOverride)
+class OnCallOverrideAdmin(OwnedModelAdmin):
+    list_display = ("schedule", "person", "starts_at", "ends_at", "comment")
+    list_filter = ("schedule",)
+    search_fields = ("schedule__schedule_name", "person__username")
+    list_select_related = ("schedule", "person")
+    autocomplete_fields = ("schedule", "person")
+
+
+@admin.register(ContactPreference)
+class ContactPreferenceAdmin(PolicyModelAdmin):
+    list_display = ("user", "minimum_severity", "updated_at")
+    search_fields = ("user__username",)
+    list_select_related = ("user",)
+    autocomplete_fields = ("user",)
 
 
 @admin.register(MaintenanceWindow)

@@ -173,6 +173,7 @@ class AlertSerializer(serializers.ModelSerializer[AlertInstance]):
     asset_name = serializers.CharField(source="asset.asset_name", default=None, allow_null=True)
     environment = serializers.CharField(source="asset.environment", default=None, allow_null=True)
     acknowledged_by = serializers.CharField(source="acknowledged_by.username", default=None, allow_null=True)
+    assigned_to = serializers.CharField(source="assigned_to.username", default=None, allow_null=True)
     business_impact = serializers.CharField(source="alert_rule.business_impact", default=None, allow_null=True)
     rule_name = serializers.CharField(source="alert_rule.rule_name")
     duration_minutes = serializers.SerializerMethodField()
@@ -183,7 +184,8 @@ class AlertSerializer(serializers.ModelSerializer[AlertInstance]):
             "id", "alert_title", "alert_description", "severity", "status", "asset_name", "asset_id", "environment",
             "rule_name", "alert_rule_id", "trigger_value", "threshold_value", "duration_minutes", "first_triggered_at",
             "last_triggered_at", "acknowledged_at", "acknowledged_by", "acknowledged_until", "resolved_at",
-            "resolution_type", "resolution_notes", "escalation_level", "business_impact", "context_data",
+            "resolution_type", "resolution_notes", "escalation_level", "next_escalation_at", "snoozed_until",
+            "assigned_to", "business_impact", "context_data",
         ]  # fmt: skip
 
     def get_duration_minutes(self, alert: AlertInstance) -> int:
@@ -279,7 +281,7 @@ class ResolveBody(StrictBody):
     remediation_applied = serializers.CharField(required=False, allow_blank=True, max_length=5000)
 
 
-class _Deed(APIView):
+class Deed(APIView):
     """Something that a person does with an alert."""
 
     policy_resource = "alerts"
@@ -304,7 +306,7 @@ class _Deed(APIView):
 
 
 @extend_schema(request=AcknowledgeBody, responses={200: AlertSerializer})
-class Acknowledge(_Deed):
+class Acknowledge(Deed):
     """Take an alert on; with an estimated resolution time the acknowledgement ends when that has passed."""
 
     policy_verbs = {"POST": Verb.ACKNOWLEDGE}
@@ -316,7 +318,7 @@ class Acknowledge(_Deed):
 
 
 @extend_schema(request=ResolveBody, responses={200: AlertSerializer})
-class Resolve(_Deed):
+class Resolve(Deed):
     """Declare an alert over."""
 
     policy_verbs = {"POST": Verb.RESOLVE}

@@ -2,6 +2,11 @@
 
 from django.apps import AppConfig
 
+_CONFIGURATION = (
+    "AlertRule", "ContactPreference", "EscalationPolicy", "MaintenanceWindow", "OnCallOverride", "OnCallSchedule",
+    "PerformanceBaseline", "Silence",
+)  # fmt: skip
+
 
 class AlertsConfig(AppConfig):
     name = "alerts"
@@ -12,9 +17,4 @@ class AlertsConfig(AppConfig):
         from wedsync_monitor import audit, policy
 
         policy.register(*POLICIES)
-        audit.track(
-            *(
-                self.get_model(name)
-                for name in ("AlertRule", "EscalationPolicy", "MaintenanceWindow", "PerformanceBaseline", "Silence")
-            )
-        )
+        audit.track(*(self.get_model(name) for name in _CONFIGURATION))

@@ -170,7 +170,7 @@ def _write(plan: _Plan, taken: Claims, now: datetime, report: Report) -> None:
 
 
 def not_evaluated(rule: AlertRule) -> str:
-    """Why a rule is not evaluated, or nothing where it is."""
-    if rule.alert_type in EVALUATED:
+    """Why a rule is not evaluated, or nothing where it is. What others report is judged by them."""
+    if rule.alert_type in EVALUATED or rule.alert_type == AlertType.EXTERNAL:
         return ""
     return f"not evaluated: rules of type {rule.alert_type} are stored only; choose type {', '.join(EVALUATED)}"

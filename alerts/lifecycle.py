@@ -35,6 +35,10 @@ class Event(StrEnum):
     DATA_MISSING = "data_missing"
     DATA_BACK = "data_back"
     RESOLVED = "resolved"
+    ESCALATED = "escalated"
+    SNOOZED = "snoozed"
+    ASSIGNED = "assigned"
+    COMMENTED = "commented"
 
 
 class Finding(StrEnum):
@@ -72,6 +76,15 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.SUPPRESSED, Event.RESOLVED): State.RESOLVED,
         (State.SUPPRESSED, Event.DATA_MISSING): State.SUPPRESSED,
         (State.SUPPRESSED, Event.DATA_BACK): State.SUPPRESSED,
+        (State.OPEN, Event.ESCALATED): State.OPEN,
+        (State.OPEN, Event.SNOOZED): State.SUPPRESSED,
+        (State.ACKNOWLEDGED, Event.SNOOZED): State.SUPPRESSED,
+        (State.SUPPRESSED, Event.SNOOZED): State.SUPPRESSED,
+        **{(state, Event.ASSIGNED): state for state in (State.OPEN, State.ACKNOWLEDGED, State.SUPPRESSED)},
+        **{
+            (state, Event.COMMENTED): state
+            for state in (State.OPEN, State.ACKNOWLEDGED, State.SUPPRESSED, State.RESOLVED)
+        },
     }
 )
 
@@ -97,6 +110,7 @@ class Snapshot:
     clear_since: datetime | None = None
     missing_since: datetime | None = None
     acknowledged_until: datetime | None = None
+    snoozed_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -181,6 +195,8 @@ def _living_on(snapshot: Snapshot, seen: Observation, now: datetime) -> Transiti
         events.append(event)
         if event is Event.ACKNOWLEDGEMENT_EXPIRED:
             changes["acknowledged_until"] = None
+        if event is Event.UNSUPPRESSED and snapshot.snoozed_until is not None:
+            changes["snoozed_until"] = None
     note = seen.suppressed if Event.SUPPRESSED in events else ""
     return Transition(state, tuple(events), changes, note=note) if events or changes else None
 
@@ -193,7 +209,7 @@ def _due_events(snapshot: Snapshot, seen: Observation, now: datetime) -> list[Ev
         due.append(Event.DATA_BACK)
     if seen.suppressed and snapshot.state is not State.SUPPRESSED:
         due.append(Event.SUPPRESSED)
-    elif not seen.suppressed and snapshot.state is State.SUPPRESSED:
+    elif not seen.suppressed and snapshot.state is State.SUPPRESSED and not _snoozed(snapshot, now):
         due.append(Event.UNSUPPRESSED)
     elif _acknowledgement_over(snapshot, now):
         due.append(Event.ACKNOWLEDGEMENT_EXPIRED)
@@ -203,6 +219,10 @@ def _due_events(snapshot: Snapshot, seen: Observation, now: datetime) -> list[Ev
 def _acknowledgement_over(snapshot: Snapshot, now: datetime) -> bool:
     until = snapshot.acknowledged_until
     return snapshot.state is State.ACKNOWLEDGED and until is not None and until <= now
+
+
+def _snoozed(snapshot: Snapshot, now: datetime) -> bool:
+    return snapshot.snoozed_until is not None and snapshot.snoozed_until > now
 
 
 def _marks(snapshot: Snapshot, seen: Observation, now: datetime) -> dict[str, Any]:
@@ -231,3 +251,15 @@ def decide_acknowledge(snapshot: Snapshot, minutes: int | None, now: datetime) -
 def decide_resolve(snapshot: Snapshot, resolution_type: str) -> Transition:
     """A person says that it is over. Raises Refused."""
     return Transition(follow(snapshot.state, Event.RESOLVED), (Event.RESOLVED,), resolution_type=resolution_type)
+
+
+def decide_snooze(snapshot: Snapshot, until: datetime, now: datetime) -> Transition:
+    """Nobody is told until then; it comes back by itself. Raises Refused."""
+    if until <= now:
+        raise Refused("an alert cannot be snoozed until a time that has passed; send a later one")
+    return Transition(follow(snapshot.state, Event.SNOOZED), (Event.SNOOZED,), {"snoozed_until": until})
+
+
+def decide_remark(snapshot: Snapshot, event: Event) -> Transition:
+    """Something is said about the alert, or it is given to somebody, and it stays as it is. Raises Refused."""
+    return Transition(follow(snapshot.state, event), (event,))

@@ -36,7 +36,7 @@ LIVE = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED, AlertStatus.SUPPRESSED)
 
 def alerts_shown() -> QuerySet[AlertInstance]:
     """Alerts with what every way of showing them needs."""
-    return AlertInstance.objects.select_related("asset", "alert_rule", "acknowledged_by")
+    return AlertInstance.objects.select_related("asset", "alert_rule", "acknowledged_by", "assigned_to")
 
 
 def duration_minutes(alert: AlertInstance, now: datetime) -> int:
@@ -83,6 +83,7 @@ class AlertFilters(filters.FilterSet):
     environment = filters.ChoiceFilter(field_name="asset__environment", choices=Environment.choices)
     asset = filters.UUIDFilter(field_name="asset_id")
     rule = filters.UUIDFilter(field_name="alert_rule_id")
+    assigned_to = filters.CharFilter(field_name="assigned_to__username")
     # `from` is a word of Python's own.
     locals()["from"] = since("first_triggered_at")
     to = until("first_triggered_at")

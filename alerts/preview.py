@@ -17,7 +17,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts import conditions, findings, notification, rehearsal
+from alerts import conditions, findings, naming, notification, rehearsal
 from alerts.findings import Question
 from alerts.lifecycle import Event
 from alerts.models import AlertRule, AlertType
@@ -216,7 +216,7 @@ def _summed_up(
             told += [one] if is_told else []
             ended = one.ended_at
     fired.sort(key=lambda one: one.opened_at, reverse=True)
-    messages = [(notification.shown_channel(one), _messages(one, told)) for one in rule.notification_channels]
+    messages = [(naming.shown_channel(one), _messages(one, told)) for one in rule.notification_channels]
     seconds = sum(one.seconds for one in fired)
     return Preview(days, since, until, series, len(fired), len(found), seconds, messages, fired[:LISTED])
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from celery import shared_task
 from django.core.cache import cache
 
-from alerts import baseline_schedule, evaluation, notification
+from alerts import baseline_schedule, evaluation, notification, paging
+from alerts.external import reception
 from alerts.suppression import windows
 from wedsync_monitor.readiness import EVALUATOR_SEEN
 
@@ -20,8 +21,20 @@ def evaluate_due_rules() -> None:
 
 
 @shared_task
+def escalate_due_alerts() -> None:
+    if paging.escalate_due(datetime.now(UTC)):
+        deliver_due_notifications.delay()
+
+
+@shared_task
 def settle_maintenance_windows() -> None:
     windows.settle(datetime.now(UTC))
+
+
+@shared_task
+def settle_external_alerts() -> None:
+    if reception.settle(datetime.now(UTC)):
+        deliver_due_notifications.delay()
 
 
 @shared_task

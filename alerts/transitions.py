@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -38,10 +39,11 @@ class Subject:
     value: float | None = None
     threshold: float | None = None
     context: dict[str, Any] = field(default_factory=dict)
+    key: str = ""  # where it is not the rule and the asset
 
     @property
     def alert_key(self) -> str:
-        return f"{self.rule.pk}:{self.asset_id or 'all'}"
+        return self.key or f"{self.rule.pk}:{self.asset_id or 'all'}"
 
 
 def snapshot_of(alert: AlertInstance) -> Snapshot:
@@ -52,6 +54,7 @@ def snapshot_of(alert: AlertInstance) -> Snapshot:
         alert.clear_since,
         alert.missing_since,
         alert.acknowledged_until,
+        alert.snoozed_until,
     )
 
 
@@ -197,9 +200,19 @@ def _apply_all(steps: Sequence[_Step], now: datetime) -> int:
 def _settled(alert: AlertInstance, decided: Transition, now: datetime, person: User | None = None) -> AlertInstance:
     _change(alert, decided)
     alert.status = decided.state.value
-    if decided.state is State.RESOLVED:
+    if Event.RESOLVED in decided.events:
         alert.resolved_at, alert.resolution_type, alert.resolved_by = now, decided.resolution_type, person
+    alert.next_escalation_at = _next_look(alert, decided, now)
     return alert
+
+
+def _next_look(alert: AlertInstance, decided: Transition, now: datetime) -> datetime | None:
+    """When alerts.paging looks at the alert: at once where it has come to be open, to find its next step."""
+    if decided.state is State.OPEN:
+        begins = not _TO_OPEN.isdisjoint(decided.events) and alert.alert_rule.escalation_policy_id is not None
+        return now if begins else alert.next_escalation_at
+    ends = {State.ACKNOWLEDGED: alert.acknowledged_until, State.SUPPRESSED: alert.snoozed_until}
+    return ends.get(decided.state)
 
 
 def _tell(steps: Sequence[_Step], now: datetime, person: User | None = None) -> int:
@@ -233,6 +246,9 @@ def _why(event: Event, reason: str) -> str:
     return reason if event is Event.OPENED else ""
 
 
+_TO_OPEN = frozenset({Event.OPENED, Event.UNSUPPRESSED, Event.ACKNOWLEDGEMENT_EXPIRED})
+
+
 # What an evaluation writes on an alert that stays in its state.
 _MARKS = {
     "alert_title": "text",
@@ -251,6 +267,8 @@ _MARKS = {
 _ENDS = {
     "opened_at": "timestamptz",
     "acknowledged_until": "timestamptz",
+    "snoozed_until": "timestamptz",
+    "next_escalation_at": "timestamptz",
     "resolved_at": "timestamptz",
     "resolution_type": "text",
     "resolution_notes": "text",
@@ -324,12 +342,6 @@ def _change(alert: AlertInstance, decided: Transition) -> None:
         setattr(alert, column, value)
 
 
-def _apply(alert: AlertInstance, decided: Transition, now: datetime, person: User | None, note: str) -> None:
-    """What a person does to one alert."""
-    _settled(alert, decided, now, person).save()
-    _tell([_Step(alert, decided, note)], now, person)
-
-
 def _lockable() -> QuerySet[AlertInstance]:
     """Alerts to be locked as they are read, with the rule that says whom to tell."""
     return AlertInstance.objects.select_for_update(of=("self",)).select_related("alert_rule")
@@ -339,14 +351,32 @@ def _locked(alert_id: UUID) -> AlertInstance:
     return _lockable().exclude(status=State.PENDING).get(pk=alert_id)
 
 
-def acknowledge(alert_id: UUID, person: User, note: str, estimated_minutes: int | None, now: datetime) -> AlertInstance:
-    """`person` takes the alert on. Raises Refused, AlertInstance.DoesNotExist."""
+def act(
+    alert_id: UUID,
+    person: User | None,
+    decide: Callable[[Snapshot], Transition],
+    note: str,
+    now: datetime,
+    **columns: Any,
+) -> AlertInstance:
+    """What a person does to one alert, in one transaction; `columns` are written with it. Raises Refused,
+    AlertInstance.DoesNotExist."""
     with transaction.atomic():
         alert = _locked(alert_id)
-        decided = lifecycle.decide_acknowledge(snapshot_of(alert), estimated_minutes, now)
-        alert.acknowledged_by = person
-        _apply(alert, decided, now, person, note)
+        decided = decide(snapshot_of(alert))
+        for column, value in columns.items():
+            setattr(alert, column, value)
+        _settled(alert, decided, now, person).save()
+        _tell([_Step(alert, decided, note)], now, person)
         return alert
+
+
+def acknowledge(
+    alert_id: UUID, person: User | None, note: str, estimated_minutes: int | None, now: datetime
+) -> AlertInstance:
+    """`person`, or somebody whom only `note` names, takes the alert on. Raises Refused, AlertInstance.DoesNotExist."""
+    decide = partial(lifecycle.decide_acknowledge, minutes=estimated_minutes, now=now)
+    return act(alert_id, person, decide, note, now, acknowledged_by=person)
 
 
 def resolve(
@@ -354,12 +384,9 @@ def resolve(
 ) -> AlertInstance:
     """The alert is declared over; `found` may hold root_cause and remediation_applied. Raises Refused, DoesNotExist."""
     with transaction.atomic():
-        alert = _locked(alert_id)
-        decided = lifecycle.decide_resolve(snapshot_of(alert), resolution_type)
-        alert.resolution_notes = notes
-        alert.context_data = alert.context_data | {name: text for name, text in found.items() if text}
-        _apply(alert, decided, now, person, notes)
-        return alert
+        context = _locked(alert_id).context_data | {name: text for name, text in found.items() if text}
+        decide = partial(lifecycle.decide_resolve, resolution_type=resolution_type)
+        return act(alert_id, person, decide, notes, now, resolution_notes=notes, context_data=context)
 
 
 def end_orphans(endings: Sequence[Ending], now: datetime, standing: Standing, outcome: Outcome) -> None:
@@ -415,6 +442,7 @@ __all__ = [
     "Refused",
     "Subject",
     "acknowledge",
+    "act",
     "end_orphans",
     "load",
     "observe",

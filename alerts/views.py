@@ -16,11 +16,12 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
-from alerts import doubts, explanation, listing, notification, selection, transitions, wording
+from alerts import doubts, explanation, listing, naming, notification, selection, transitions, wording
 from alerts.conditions import condition_of
 from alerts.forms import AcknowledgeForm, ResolveForm
 from alerts.kind_forms import FORMS, form_for
 from alerts.models import AlertInstance, AlertRule, AlertType, DeliveryStatus, NotificationDelivery, Severity
+from alerts.responses_forms import BulkForm
 from alerts.transitions import Refused
 from wedsync_monitor import policy
 from wedsync_monitor.policy import Verb
@@ -58,7 +59,7 @@ def prepared(alerts: Any, now: datetime) -> list[AlertInstance]:
     return shown
 
 
-def _filtered(request: HttpRequest, environment: str) -> QuerySet[AlertInstance]:
+def filtered(request: HttpRequest, environment: str) -> QuerySet[AlertInstance]:
     rows: QuerySet[AlertInstance] = policy.permitted(request.user, Verb.READ, "alerts", _with_delivery())
     rows = rows.exclude(status="pending")
     status = request.GET.get("status", "live")
@@ -74,6 +75,8 @@ def _filtered(request: HttpRequest, environment: str) -> QuerySet[AlertInstance]
         rows = rows.filter(asset_id=asset)
     if q := htmx.text_of(request):
         rows = rows.filter(alert_title__icontains=q)
+    if request.GET.get("assigned") == "me" and request.user.is_authenticated:
+        rows = rows.filter(assigned_to=request.user)
     return rows
 
 
@@ -103,7 +106,7 @@ def alert_list(request: HttpRequest) -> HttpResponse:
     """Alerts, the newest first."""
     frame = htmx.frame_of(request)
     sort, columns = htmx.sorted_by(request, ORDERS)
-    page = htmx.page_of(request, _filtered(request, frame["environment"]).order_by(*columns, "pk"))
+    page = htmx.page_of(request, filtered(request, frame["environment"]).order_by(*columns, "pk"))
     page.object_list = prepared(page.object_list, timezone.now())
     chosen = {name: request.GET.get(name, "") for name in ("severity", "asset")}
     chosen |= {"status": request.GET.get("status", "live"), "q": htmx.text_of(request)}
@@ -111,12 +114,14 @@ def alert_list(request: HttpRequest) -> HttpResponse:
     context["sees_all"] = policy.granted(request.user, Verb.READ, "alerts")
     context["may_read_rules"] = policy.may(request.user, Verb.READ, "alert_rules")
     context["may_read_windows"] = policy.may(request.user, Verb.READ, "maintenance")
+    context["may_read_on_call"] = policy.may(request.user, Verb.READ, "on_call")
+    context["bulk"], context["bulk_actions"] = context["may_acknowledge"], BulkForm.ACTIONS
     context["may_read_silences"] = policy.may(request.user, Verb.READ, "silences")
     context |= {"statuses": STATUSES, "severities": Severity.choices, "sort": sort, "sorts": SORTS}
     return htmx.respond(request, "alerts/alert_list.html", "alerts/_alerts.html", context)
 
 
-def _alert(request: HttpRequest, pk: UUID, verb: Verb = Verb.READ) -> AlertInstance:
+def alert_for(request: HttpRequest, pk: UUID, verb: Verb = Verb.READ) -> AlertInstance:
     rows = policy.permitted(request.user, verb, "alerts", _with_delivery().exclude(status="pending"))
     found: AlertInstance = get_object_or_404(rows, pk=pk)
     return found
@@ -125,14 +130,14 @@ def _alert(request: HttpRequest, pk: UUID, verb: Verb = Verb.READ) -> AlertInsta
 @guarded("alerts", GET=Verb.READ)
 def alert_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     """One alert: its metric, what happened, who was told."""
-    alert = prepared([_alert(request, pk)], timezone.now())[0]
+    alert = prepared([alert_for(request, pk)], timezone.now())[0]
     metric = alert.context_data.get("metric_name", "")
     drawable = alert.asset_id and policy.may(request.user, Verb.READ, "assets")
     chart = reverse("asset-chart", args=[alert.asset_id]) if drawable else ""
     may_change_rules = policy.may(request.user, Verb.CHANGE, "alert_rules")
     deliveries = list(NotificationDelivery.objects.filter(event__alert=alert).select_related("event"))
     for delivery in deliveries:
-        delivery.shown_channel = notification.shown_channel(delivery.channel)  # type: ignore[attr-defined]
+        delivery.shown_channel = naming.shown_channel(delivery.channel)  # type: ignore[attr-defined]
     context = {
         "alert": alert,
         "explanation": explanation.of_alert(alert, alert.alert_rule),
@@ -173,14 +178,14 @@ def _sent(request: HttpRequest) -> QueryDict | None:
     return request.POST if request.method == "POST" else None
 
 
-def _dialog(
+def dialog(
     request: HttpRequest, alert: AlertInstance, form: forms.Form, heading: str, submit: str, testid: str
 ) -> HttpResponse:
     context = {"alert": alert, "form": form, "heading": heading, "submit": submit, "submit_testid": testid}
     return htmx.respond(request, "alerts/alert_dialog.html", "alerts/_dialog.html", context)
 
 
-def _done(request: HttpRequest, text: str, level: str = "success") -> HttpResponse:
+def done(request: HttpRequest, text: str, level: str = "success") -> HttpResponse:
     """Close the dialog, say so, and refresh the list; without JavaScript, go back to the list."""
     if not request.htmx:  # type: ignore[attr-defined]
         messages.add_message(request, messages.SUCCESS if level == "success" else messages.ERROR, text)
@@ -192,21 +197,21 @@ def _done(request: HttpRequest, text: str, level: str = "success") -> HttpRespon
 @guarded("alerts", GET=Verb.ACKNOWLEDGE, POST=Verb.ACKNOWLEDGE)
 def alert_acknowledge(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Take an alert on, with a note."""
-    alert, form = _alert(request, pk, Verb.ACKNOWLEDGE), AcknowledgeForm(_sent(request))
+    alert, form = alert_for(request, pk, Verb.ACKNOWLEDGE), AcknowledgeForm(_sent(request))
     if request.method == "POST" and form.is_valid():
         said = form.cleaned_data
         try:
             transitions.acknowledge(pk, request.user, said["note"], said["estimated_minutes"], timezone.now())  # type: ignore[arg-type]
         except Refused as error:
-            return _done(request, f"{str(error).capitalize()}.", "danger")
-        return _done(request, "Alert acknowledged")
-    return _dialog(request, alert, form, "Acknowledge alert", "Acknowledge", "submit-ack")
+            return done(request, f"{str(error).capitalize()}.", "danger")
+        return done(request, "Alert acknowledged")
+    return dialog(request, alert, form, "Acknowledge alert", "Acknowledge", "submit-ack")
 
 
 @guarded("alerts", GET=Verb.RESOLVE, POST=Verb.RESOLVE)
 def alert_resolve(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Declare an alert over."""
-    alert, form = _alert(request, pk, Verb.RESOLVE), ResolveForm(_sent(request))
+    alert, form = alert_for(request, pk, Verb.RESOLVE), ResolveForm(_sent(request))
     if request.method == "POST" and form.is_valid():
         said = form.cleaned_data
         try:
@@ -219,9 +224,9 @@ def alert_resolve(request: HttpRequest, pk: UUID) -> HttpResponse:
                 root_cause=said["root_cause"],
             )
         except Refused as error:
-            return _done(request, f"{str(error).capitalize()}.", "danger")
-        return _done(request, "Alert resolved")
-    return _dialog(request, alert, form, "Resolve alert", "Resolve", "submit-resolve")
+            return done(request, f"{str(error).capitalize()}.", "danger")
+        return done(request, "Alert resolved")
+    return dialog(request, alert, form, "Resolve alert", "Resolve", "submit-resolve")
 
 
 @guarded("alert_rules", GET=Verb.READ)
@@ -296,7 +301,7 @@ def rule_test(request: HttpRequest, pk: UUID) -> HttpResponse:
 def _tell_trials(request: HttpRequest, rule: AlertRule) -> None:
     trials = notification.send_test(rule, request.user, timezone.now())  # type: ignore[arg-type]
     for channel, trial in zip(rule.notification_channels, trials, strict=True):
-        name = notification.shown_channel(channel)
+        name = naming.shown_channel(channel)
         if trial.delivered:
             messages.success(request, f"Test message to {name}: delivered.")
         else:

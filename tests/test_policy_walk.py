@@ -26,6 +26,7 @@ from wedsync_monitor.web.permissions import verb_of
 OPEN = {
     "home", "monitoring", "start",  # send on to the first tab that the person may open
     "login", "logout", "favicon",
+    "acknowledge-link",  # its token is the key (tests.alerts.test_links)
     "healthz", "readyz", "own-metrics",  # asked by programs that hold no key; say nothing of what is monitored
     "ping", "ping-start", "ping-fail", "ping-log", "ping-exited",  # the key in the address is what admits
     "influx-ping", "influx-ping-v2", "influx-health",  # asked by Influx clients before they show their key
@@ -86,6 +87,8 @@ ROWS = {
     "/api/monitoring/alerts/deliveries/": "alerts.NotificationDelivery",
     "/api/monitoring/alerts/escalation-policies/": "alerts.EscalationPolicy",
     "/api/monitoring/alerts/baselines/": "alerts.PerformanceBaseline",
+    "/api/monitoring/alerts/on-call/schedules/": "alerts.OnCallSchedule",
+    "/api/monitoring/alerts/on-call/overrides/": "alerts.OnCallOverride",
     "/api/monitoring/alerts/silences/": "alerts.Silence",
     "/api/monitoring/maintenance-windows/": "alerts.MaintenanceWindow",
     "/api/monitoring/assets/": "assets.InfrastructureAsset",
@@ -103,6 +106,7 @@ ROWS = {
     "/admin/monitoring/assets/": "assets.InfrastructureAsset",
     "/admin/monitoring/alerts/rules/": "alerts.AlertRule",
     "/admin/monitoring/alerts/maintenance/": "alerts.MaintenanceWindow",
+    "/admin/monitoring/alerts/on-call/overrides/": "alerts.OnCallOverride",
     "/admin/monitoring/alerts/silences/": "alerts.Silence",
     "/admin/monitoring/alerts/": "alerts.AlertInstance",
 }
@@ -230,7 +234,7 @@ def test_the_admin_changes_and_deletes_what_the_policy_says(person, model):
 @pytest.mark.parametrize("route", sorted({route for route, _ in GUARDED}))
 def test_whoever_is_not_signed_in_gets_nothing(db, route):
     answer = Client().get(address(route))
-    if route.startswith(REST):
+    if route.startswith((REST, "/api/v2/")):
         assert answer.status_code == 401
     elif answer.status_code != 405:
         assert answer.status_code == 302

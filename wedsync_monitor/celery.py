@@ -15,6 +15,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.conf.task_routes = {
     "alerts.tasks.evaluate_due_rules": {"queue": "evaluation"},
+    "alerts.tasks.escalate_due_alerts": {"queue": "evaluation"},
     "alerts.tasks.deliver_due_notifications": {"queue": "delivery"},
     "assets.tasks.scrape_due_targets": {"queue": "probes"},
     "assets.tasks.refresh_scrape_targets": {"queue": "probes"},

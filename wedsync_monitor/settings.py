@@ -131,6 +131,9 @@ QUERY_MAX_SAMPLES = env.int("WEDSYNC_QUERY_MAX_SAMPLES", default=5_000_000)
 QUERY_TIMEOUT_SECONDS = env.float("WEDSYNC_QUERY_TIMEOUT_SECONDS", default=30.0)
 # Rules judge windows that end so long before now, in which the newest samples are complete.
 EVALUATION_DELAY_SECONDS = env.float("WEDSYNC_EVALUATION_DELAY_SECONDS", default=0.5)
+# How many messages a minute one channel of people gets, and after how many of a kind a summary takes their place.
+NOTIFICATIONS_PER_MINUTE = env.int("WEDSYNC_NOTIFICATIONS_PER_MINUTE", default=60)
+NOTIFICATION_STORM_AFTER = env.int("WEDSYNC_NOTIFICATION_STORM_AFTER", default=10)
 # A sample that comes in later than this after its own time is back-filled: kept, and judged by no rule.
 EVALUATION_LATENESS_SECONDS = env.int("WEDSYNC_EVALUATION_LATENESS_SECONDS", default=600)
 
@@ -183,6 +186,7 @@ SPECTACULAR_SETTINGS = {
         "DeliveryStatusEnum": "alerts.models.DeliveryStatus",
         "WindowStatusEnum": "alerts.models.WindowStatus",
         "ExecutionStatusEnum": "remediation.models.ExecutionStatus",
+        "SeverityEnum": "alerts.models.Severity",
         # Of impacts and of risks.
         "LevelEnum": "alerts.models.ImpactLevel",
     },

@@ -16,6 +16,7 @@ ACTIONS = {
     "opened": "trigger",
     "unsuppressed": "trigger",
     "acknowledgement_expired": "trigger",
+    "escalated": "trigger",
     "acknowledged": "acknowledge",
     "resolved": "resolve",
 }

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('alerts', '0005_suppression'),
+        ('alerts', '0020_escalation_on_call'),
     ]
 
     operations = [

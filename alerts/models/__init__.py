@@ -16,8 +16,10 @@ from alerts.models.choices import (
 )
 from alerts.models.deliveries import NotificationDelivery
 from alerts.models.escalation import EscalationPolicy
+from alerts.models.external import ExternalAlert
 from alerts.models.instances import AlertEvent, AlertInstance
 from alerts.models.maintenance import MaintenanceWindow, Silence
+from alerts.models.oncall import ContactPreference, OnCallOverride, OnCallSchedule
 from alerts.models.rules import AlertRule, InUse, RuleEvaluation
 
 __all__ = [
@@ -27,14 +29,18 @@ __all__ = [
     "AlertStatus",
     "AlertType",
     "BaselineType",
+    "ContactPreference",
     "DeliveryStatus",
     "EscalationPolicy",
     "EventKind",
+    "ExternalAlert",
     "ImpactLevel",
     "InUse",
     "MaintenanceType",
     "MaintenanceWindow",
     "NotificationDelivery",
+    "OnCallOverride",
+    "OnCallSchedule",
     "PerformanceBaseline",
     "ResolutionType",
     "RuleEvaluation",

@@ -15,6 +15,7 @@ class AlertType(models.TextChoices):
     ANOMALY = "anomaly"
     COMPOSITE = "composite"
     ABSENCE = "absence"
+    EXTERNAL = "external"
 
 
 class AlertStatus(models.TextChoices):
@@ -41,6 +42,10 @@ class EventKind(models.TextChoices):
     DATA_MISSING = "data_missing"
     DATA_BACK = "data_back"
     RESOLVED = "resolved"
+    ESCALATED = "escalated"
+    SNOOZED = "snoozed"
+    ASSIGNED = "assigned"
+    COMMENTED = "commented"
 
 
 class DeliveryStatus(models.TextChoices):

@@ -44,6 +44,15 @@ class AlertInstance(models.Model):
     resolution_type = schema.choice(ResolutionType, null=True, blank=True)
     resolution_notes = models.TextField(null=True, blank=True)
     escalation_level = models.IntegerField(**schema.fixed(0))
+    next_escalation_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When it is looked at again: its next step, or the end of an acknowledgement or a snooze.",
+    )
+    snoozed_until = models.DateTimeField(null=True, blank=True)
+    assigned_to = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     notification_status = models.JSONField(default=dict, blank=True)
     impact_assessment = models.JSONField(default=dict, blank=True)
     created_at = schema.created_at()
@@ -58,6 +67,11 @@ class AlertInstance(models.Model):
             models.Index(fields=["-first_triggered_at"], name="idx_alert_instances_triggered"),
             models.Index(fields=["asset", "status"], name="idx_alert_instances_asset"),
             models.Index(fields=["alert_rule", "-first_triggered_at"], name="idx_alert_instances_rule"),
+            models.Index(
+                fields=["next_escalation_at"],
+                condition=Q(next_escalation_at__isnull=False),
+                name="idx_alerts_escalation_due",
+            ),
         ]
         constraints = [
             schema.one_of("alert_instances", "severity", Severity),

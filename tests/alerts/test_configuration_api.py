@@ -44,6 +44,12 @@ UPGRADE = {
 }
 
 
+@pytest.fixture(autouse=True)
+def ada(person):
+    """Whom the policy names."""
+    return person(username="ada")
+
+
 @pytest.fixture
 def operator(api):
     return api(Role.OPS_ENGINEER)
@@ -103,6 +109,11 @@ def test_a_baseline_is_due_for_calculation_at_once(operator, body_for, now):
         (POLICIES, {"business_hours": {"start": "25:00"}}, "business_hours.start"),
         (POLICIES, {"holiday_schedule": {"dates": ["Christmas"]}}, "holiday_schedule.dates[0]"),
         (POLICIES, {"repeat_interval": 0}, "repeat_interval"),
+        (POLICIES, {"repeat_interval": None}, "repeat_interval"),
+        (POLICIES, {"escalation_steps": [{"delay_minutes": 5, "users": ["nobody"]}]}, "escalation_steps"),
+        (POLICIES, {"escalation_steps": [{"delay_minutes": 5, "schedules": ["none"]}]}, "escalation_steps"),
+        (POLICIES, {"business_hours": {"timezone": "Mars/Olympus"}}, "business_hours"),
+        (POLICIES, {"holiday_schedule": {"dates": ["2026-02-30"]}}, "holiday_schedule"),
         (POLICIES, {"max_escalations": 2**50}, "max_escalations"),
         (POLICIES, {"is_active": 1}, "is_active"),
         (WINDOWS, {"window_name": ""}, "window_name"),

@@ -115,6 +115,22 @@ def escalation(n: int) -> alerts.EscalationPolicy:
     )
 
 
+def on_call(n: int) -> alerts.OnCallSchedule:
+    person(n)
+    layers = [{"users": [f"somebody-{n}"], "starts_at": "2026-01-05T09:00"}]
+    return alerts.OnCallSchedule.objects.create(schedule_name=f"schedule-{n}", layers=layers)
+
+
+def override(n: int) -> alerts.OnCallOverride:
+    schedule = on_call(n)
+    somebody = User.objects.get(username=f"somebody-{n}")
+    return alerts.OnCallOverride.objects.create(schedule=schedule, person=somebody, starts_at=NOW, ends_at=LATER)
+
+
+def preference(n: int) -> alerts.ContactPreference:
+    return alerts.ContactPreference.objects.create(user=person(n), channels=[WEBHOOK])
+
+
 def silence(n: int) -> alerts.Silence:
     matchers = [{"name": "asset", "value": f"web-{n}"}]
     return alerts.Silence.objects.create(
@@ -214,6 +230,9 @@ MAKE: dict[str, Callable[[int], Model]] = {
     "alerts.EscalationPolicy": escalation,
     "alerts.MaintenanceWindow": window,
     "alerts.Silence": silence,
+    "alerts.OnCallSchedule": on_call,
+    "alerts.OnCallOverride": override,
+    "alerts.ContactPreference": preference,
     "alerts.PerformanceBaseline": baseline,
     "synthetic.SyntheticCheck": check,
     "synthetic.SyntheticCheckResult": result,

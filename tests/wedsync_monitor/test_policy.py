@@ -28,7 +28,7 @@ TABLE = {
     "escalation": (THREE, {D, V}, {}),
     "baselines": (THREE, {D, V}, {}),
     "alert_rules": (THREE | {D}, {V}, {}),
-    "alerts": (set(), EVERYBODY, {Verb.ACKNOWLEDGE: THREE | {D}, Verb.RESOLVE: THREE | {D}}),
+    "alerts": (set(), EVERYBODY, dict.fromkeys((Verb.ACKNOWLEDGE, Verb.RESOLVE, Verb.SEND), THREE | {D})),
     "metrics": (set(), EVERYBODY, {Verb.SEND: THREE | {D}}),
     "remediation_actions": ({A, S}, {O, D}, {Verb.EXECUTE: THREE, Verb.APPROVE: {A, S}}),
     "remediation_executions": (set(), {A, S, O, D}, {}),

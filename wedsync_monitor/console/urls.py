@@ -5,7 +5,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path
 
+from alerts import oncall_views as on_call
 from alerts import preview_views as alert_previews
+from alerts import responses_views as responses
 from alerts import suppression_views as suppression
 from alerts import views as alerts
 from assets import catalogue_views as catalogue
@@ -54,9 +56,17 @@ urlpatterns = [
     path("alerts/silences", suppression.silence_list, name="silences"),
     path("alerts/silences/new", suppression.silence_new, name="silence-new"),
     path("alerts/silences/<uuid:pk>/end", suppression.silence_end, name="silence-end"),
+    path("alerts/on-call", on_call.calendar, name="on-call"),
+    path("alerts/on-call/overrides/new", on_call.override_new, name="override-new"),
+    path("alerts/on-call/overrides/<uuid:pk>/end", on_call.override_end, name="override-end"),
+    path("alerts/contact", on_call.contact, name="contact"),
+    path("alerts/bulk", responses.alerts_bulk, name="alerts-bulk"),
     path("alerts/<uuid:pk>", alerts.alert_detail, name="alert"),
     path("alerts/<uuid:pk>/acknowledge", alerts.alert_acknowledge, name="alert-acknowledge"),
     path("alerts/<uuid:pk>/resolve", alerts.alert_resolve, name="alert-resolve"),
+    path("alerts/<uuid:pk>/snooze", responses.alert_snooze, name="alert-snooze"),
+    path("alerts/<uuid:pk>/assign", responses.alert_assign, name="alert-assign"),
+    path("alerts/<uuid:pk>/comment", responses.alert_comment, name="alert-comment"),
     path("synthetic", page_of(LISTINGS["synthetic"]), name="synthetic"),
     path("capacity", page_of(LISTINGS["capacity"]), name="capacity"),
     path("remediation", page_of(LISTINGS["remediation"]), name="remediation"),

@@ -19,7 +19,9 @@ ADMINISTRATOR = "admin"
 # What beat ticks: task, seconds. Every tick finds what is due by itself, so a tick that nobody took in time is stale.
 TICKS = (
     ("alerts.tasks.evaluate_due_rules", 1),
+    ("alerts.tasks.escalate_due_alerts", 5),
     ("alerts.tasks.settle_maintenance_windows", 30),
+    ("alerts.tasks.settle_external_alerts", 15),
     ("alerts.tasks.calculate_due_baselines", 60),
     ("alerts.tasks.deliver_due_notifications", 5),
     ("assets.tasks.refresh_health", 15),

@@ -48,7 +48,7 @@ class _View(APIView):
         """Dashboards ask with a token, many times a second: they need nothing of what DRF does before a view, which
         costs more than most queries. Whoever is signed in by a session goes its way."""
         try:
-            person = reader_of(get_authorization_header(request), request.method)
+            person = reader_of(get_authorization_header(request), request.method)  # type: ignore[arg-type]
             if person is None:
                 return super().dispatch(request, *args, **path)
             self._check(person, request.method or "")

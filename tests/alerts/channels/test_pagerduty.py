@@ -18,8 +18,8 @@ def at_the_receiver(receiver, monkeypatch):
 
 @pytest.mark.parametrize(
     ("event", "action"),
-    [("opened", "trigger"), ("acknowledgement_expired", "trigger"), ("acknowledged", "acknowledge"),
-     ("resolved", "resolve")],
+    [("opened", "trigger"), ("acknowledgement_expired", "trigger"), ("escalated", "trigger"),
+     ("acknowledged", "acknowledge"), ("resolved", "resolve")],
 )  # fmt: skip
 def test_an_alert_is_one_incident_from_its_opening_to_its_end(message, receiver, event, action):
     pagerduty.send(CONFIG, message(event=event))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from alerts.models import EscalationPolicy, MaintenanceWindow, PerformanceBaseline
+from alerts.models import EscalationPolicy, MaintenanceWindow, OnCallSchedule, PerformanceBaseline
 from assets.metrics import query
 from assets.metrics.query import SeriesSelector
 from assets.models import InfrastructureAsset
@@ -95,13 +95,21 @@ def _windows(assets: Assets, now: datetime) -> None:
 
 def _escalation() -> None:
     email = CHANNELS["email-0"]
+    OnCallSchedule.objects.get_or_create(
+        schedule_name="demo: engineers",
+        defaults={
+            "description": "Demonstration: a week each, handed over on Monday morning.",
+            "timezone": "Europe/London",
+            "layers": [{"users": ["demo-ana", "demo-ben"], "starts_at": "2026-01-05T09:00"}],
+        },
+    )
     EscalationPolicy.objects.get_or_create(
         policy_name="demo: wedding day on call",
         defaults={
             "policy_description": "Demonstration: the on-call engineer, then the lead, then everybody.",
             "escalation_steps": [
                 {"delay_minutes": 0, "notification_channels": [email]},
-                {"delay_minutes": 5, "users": ["demo-ana"]},
+                {"delay_minutes": 5, "schedules": ["demo: engineers"]},
                 {"delay_minutes": 15, "users": ["demo-ana", "demo-ben"]},
             ],
             "repeat_escalation": True,
