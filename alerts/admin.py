@@ -88,7 +88,10 @@ class NotificationDeliveryAdmin(ReadOnlyModelAdmin):
     list_filter = ("status",)
     search_fields = ("channel_key", "event__alert__alert_title")
     list_select_related = ("event",)
-    fields = ("event", "channel_key", "status", "attempts", "next_attempt_at", "last_error", "delivered_at")
+    fields = (
+        "event", "channel_key", "status", "attempts", "next_attempt_at", "last_error", "delivered_at", "told_by",
+        "link_used_at",
+    )  # fmt: skip
     actions = ("resend",)
 
     def has_resend_permission(self, request: HttpRequest) -> bool:

@@ -1,8 +1,9 @@
-"""Real receivers on loopback: of webhooks, and of what a bot writes to Slack."""
+"""Real receivers on loopback: of webhooks, of what a bot writes to Slack, and of mail."""
 
 from __future__ import annotations
 
 import json
+import socketserver
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -68,3 +69,38 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+class MailServer(socketserver.ThreadingTCPServer):
+    """SMTP as far as a client needs it: keeps the messages, and refuses recipients with the codes it is told."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), MailSession)
+        self.refusals: list[int] = []
+        self.hang = threading.Event()
+        self.hang.set()
+        self.mails: list[bytes] = []
+
+
+class MailSession(socketserver.StreamRequestHandler):
+    server: MailServer
+
+    def handle(self) -> None:
+        self.server.hang.wait(5)
+        self._say("220 ready")
+        while line := self.rfile.readline():
+            verb = line[:4].upper().strip()
+            if verb == b"DATA":
+                self._say("354 go on")
+                self.server.mails.append(b"".join(iter(self.rfile.readline, b".\r\n")))
+            elif verb == b"RCPT" and self.server.refusals:
+                self._say(f"{self.server.refusals.pop(0)} not now")
+                continue
+            self._say("250 ok")
+            if verb == b"QUIT":
+                return
+
+    def _say(self, text: str) -> None:
+        self.wfile.write(f"{text}\r\n".encode())
