@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 from django.db import connection, transaction
 
-from alerts.models import AlertRule, RuleEvaluation
+from alerts.models import AlertRule, AlertType, RuleEvaluation
 
 LEASE = timedelta(seconds=60)
 
@@ -36,8 +36,8 @@ class Claim:
 
 
 def begin_new_rules(now: datetime) -> None:
-    """A rule without a row of its evaluations is due at once."""
-    new = AlertRule.objects.filter(evaluation=None).values_list("pk", flat=True)
+    """A rule without a row of its evaluations is due at once; what is found elsewhere is not evaluated."""
+    new = AlertRule.objects.filter(evaluation=None).exclude(alert_type=AlertType.EXTERNAL).values_list("pk", flat=True)
     rows = [RuleEvaluation(rule_id=rule_id, next_evaluation_at=now) for rule_id in new]
     if rows:
         RuleEvaluation.objects.bulk_create(rows, ignore_conflicts=True)
@@ -52,9 +52,10 @@ def take_due(now: datetime) -> list[Claim]:
             """WITH due AS MATERIALIZED (
                    SELECT evaluation.rule_id, evaluation.next_evaluation_at AS due_at
                    FROM alert_rule_evaluations evaluation JOIN alert_rules rule ON rule.id = evaluation.rule_id
-                   WHERE evaluation.next_evaluation_at <= %(now)s
-                      OR evaluation.next_evaluation_at
-                         > %(until)s + make_interval(secs => rule.evaluation_frequency)
+                   WHERE rule.alert_type <> 'external'
+                     AND (evaluation.next_evaluation_at <= %(now)s
+                          OR evaluation.next_evaluation_at
+                             > %(until)s + make_interval(secs => rule.evaluation_frequency))
                    FOR UPDATE OF evaluation SKIP LOCKED)
                UPDATE alert_rule_evaluations AS evaluation SET next_evaluation_at = %(until)s
                FROM due WHERE evaluation.rule_id = due.rule_id RETURNING evaluation.rule_id, due.due_at""",

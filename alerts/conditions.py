@@ -93,12 +93,21 @@ class EmailConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True
 
 
 class SlackConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    webhook_url: Secret
+    """An incoming webhook, or a bot's token and a channel: a bot keeps one message per alert up to date."""
+
+    webhook_url: Secret = ""
     channel: str = ""
+    bot_token: Secret = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.webhook_url) == bool(self.bot_token):
+            raise ValueError("send either webhook_url or bot_token")
+        if self.bot_token and not self.channel:
+            raise ValueError("send the channel that the bot writes to")
 
     @property
     def address(self) -> list[str]:
-        return [self.webhook_url, self.channel]
+        return [self.webhook_url or self.bot_token, self.channel]
 
     @property
     def shown(self) -> str:
@@ -117,11 +126,50 @@ class PagerDutyConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=
         return ""
 
 
+def _host(url: str) -> str:
+    """The host alone: paths and queries hold keys."""
+    return re.split(r"[/?#\\]", url)[2].rpartition("@")[2]
+
+
 class WebhookConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """`secret` signs the body: X-WedSync-Signature is t=<unix seconds>,v1=<HMAC-SHA256 of "t.body">."""
+    """`secret` signs the body: X-WedSync-Signature is t=<unix seconds>,v1=<HMAC-SHA256 of "t.body">.
+
+    `template`: the body instead of the usual one, with ${placeholders} in its texts (alerts.channels.templates).
+    """
 
     url: Annotated[str, Meta(pattern=r"^https?://", max_length=2000)]
     secret: Secret = ""
+    headers: dict[str, Secret] = {}
+    template: dict[str, Any] = {}
+
+    @property
+    def address(self) -> list[str]:
+        return [self.url]
+
+    @property
+    def shown(self) -> str:
+        return _host(self.url)
+
+
+class AppriseConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """`url` as Apprise writes it, tokens and all (discord://…), `label` what people know the channel by."""
+
+    url: Annotated[Secret, Meta(min_length=1, max_length=8000)]
+    label: Annotated[str, Meta(max_length=100)] = ""
+
+    @property
+    def address(self) -> list[str]:
+        return [self.url]
+
+    @property
+    def shown(self) -> str:
+        return self.label
+
+
+class AlertmanagerConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A receiver of Alertmanager's webhooks."""
+
+    url: Annotated[str, Meta(pattern=r"^https?://", max_length=2000)]
     headers: dict[str, Secret] = {}
 
     @property
@@ -130,27 +178,44 @@ class WebhookConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tr
 
     @property
     def shown(self) -> str:
-        """The host alone: paths and queries hold keys."""
-        return re.split(r"[/?#\\]", self.url)[2].rpartition("@")[2]
+        return _host(self.url)
+
+
+# How many messages a minute a channel gets; what is beyond that waits.
+PerMinute = Annotated[int, Meta(ge=1, le=6000)]
 
 
 class Email(msgspec.Struct, tag_field="type", tag="email", forbid_unknown_fields=True):
     config: EmailConfig
+    per_minute: PerMinute | None = None
 
 
 class Slack(msgspec.Struct, tag_field="type", tag="slack", forbid_unknown_fields=True):
     config: SlackConfig
+    per_minute: PerMinute | None = None
 
 
 class PagerDuty(msgspec.Struct, tag_field="type", tag="pagerduty", forbid_unknown_fields=True):
     config: PagerDutyConfig
+    per_minute: PerMinute | None = None
 
 
 class Webhook(msgspec.Struct, tag_field="type", tag="webhook", forbid_unknown_fields=True):
     config: WebhookConfig
+    per_minute: PerMinute | None = None
 
 
-Channel = Email | Slack | PagerDuty | Webhook
+class Apprise(msgspec.Struct, tag_field="type", tag="apprise", forbid_unknown_fields=True):
+    config: AppriseConfig
+    per_minute: PerMinute | None = None
+
+
+class Alertmanager(msgspec.Struct, tag_field="type", tag="alertmanager", forbid_unknown_fields=True):
+    config: AlertmanagerConfig
+    per_minute: PerMinute | None = None
+
+
+Channel = Email | Slack | PagerDuty | Webhook | Apprise | Alertmanager
 Channels = Annotated[list[Channel], Meta(max_length=20)]
 
 

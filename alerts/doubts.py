@@ -25,7 +25,7 @@ def of_rule(rule: AlertRule, assets: AssetTable) -> list[Doubt]:
     """Reasons why `rule` opens no alert or tells nobody. Escalation policies are stored only, so that none of them
     stands in for a channel."""
     found = [] if rule.notification_channels else [NOBODY]
-    if rule.alert_type != AlertType.THRESHOLD:
+    if rule.alert_type not in (AlertType.THRESHOLD, AlertType.EXTERNAL):
         text = f"Rules of type {rule.alert_type} are stored only: this version does not evaluate them."
         return [Doubt("stored only", text), *found]
     if not assets.select(rule.asset_filter).any():

@@ -195,7 +195,7 @@ class RuleForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
         for one in self.instance.notification_channels or []:
             if one["type"] in ("email", "webhook") and one["type"] not in seen:
                 seen.add(one["type"])
-                one = {"type": one["type"], "config": wanted[one["type"]]} if one["type"] in wanted else None
+                one = {**one, "config": wanted[one["type"]]} if one["type"] in wanted else None
             if one:
                 channels.append(one)
         return channels + [{"type": kind, "config": config} for kind, config in wanted.items() if kind not in seen]

@@ -7,12 +7,10 @@ repeats by.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,9 +19,9 @@ from uuid import UUID, uuid4
 import msgspec
 from django.conf import settings
 from django.db import connection, connections, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Q
 
-from alerts import conditions
+from alerts import pacing, summaries
 from alerts.channels import CHANNELS, Message, NotDelivered
 from alerts.models import (
     AlertEvent,
@@ -34,11 +32,10 @@ from alerts.models import (
     EventKind,
     NotificationDelivery,
 )
+from alerts.naming import channel_key
 from wedsync_monitor import secrets
 from wedsync_monitor.models import User
 
-# While a delivery is being sent, nobody else takes it; whoever dies leaves it due again after this.
-LEASE = timedelta(seconds=60)
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=15)
 GIVE_UP_AFTER = timedelta(hours=24)
@@ -52,6 +49,10 @@ FOR_SYSTEMS = {
     "webhook": frozenset({EventKind.ACKNOWLEDGED, EventKind.DATA_MISSING, EventKind.DATA_BACK}),
     "pagerduty": frozenset({EventKind.ACKNOWLEDGED}),
 }
+# Channels that change an earlier message of the alert.
+WITH_RECEIPTS = frozenset({"slack"})
+# Channels whose messages people read themselves, or pass on.
+WITH_LINKS = frozenset({"email", "slack", "apprise", "webhook"})
 
 
 def enqueue(happened: Sequence[tuple[AlertInstance, AlertEvent]], now: datetime) -> int:
@@ -118,7 +119,14 @@ def _told(event: AlertEvent, channels: _Channels, before: Sequence[_Earlier]) ->
     heard = {row.channel_key: row.channel for row in before if row.status != DeliveryStatus.FAILED}
     # As the rule has them now; those that only a step of an escalation named, as it had them.
     known = heard | {key: one for key, one in channels if key in heard}
-    return [(key, one) for key, one in known.items() if event.kind in FOR_SYSTEMS.get(one["type"], ())]
+    return [(key, one) for key, one in known.items() if event.kind in _followed_by(one)]
+
+
+def _followed_by(channel: dict[str, Any]) -> frozenset[EventKind]:
+    """The events between beginning and end that `channel` has a place for."""
+    if channel["type"] == "slack" and channel["config"].get("bot_token"):
+        return frozenset({EventKind.ACKNOWLEDGED})
+    return FOR_SYSTEMS.get(channel["type"], frozenset())
 
 
 def _told_before(alerts: Sequence[AlertInstance]) -> dict[UUID, list[_Earlier]]:
@@ -132,20 +140,6 @@ def _told_before(alerts: Sequence[AlertInstance]) -> dict[UUID, list[_Earlier]]:
         for alert_id, *earlier in rows.order_by("created_at").values_list(*columns):
             found[alert_id].append(_Earlier(*earlier))
     return found
-
-
-def channel_key(channel: dict[str, Any]) -> str:
-    """A channel by its type and a digest of its address: the same receiver wherever it stands on the rule."""
-    address = msgspec.convert(channel, conditions.Channel).config.address
-    # What cannot be opened tells receivers apart as it is: the message is tried, and says what is wrong.
-    with suppress(secrets.Unreadable):
-        address = secrets.reveal(address)
-    return f"{channel['type']}-{hashlib.sha256(repr(address).encode()).hexdigest()[:8]}"
-
-
-def shown_channel(channel: dict[str, Any]) -> str:
-    """A channel as people know it, its address masked: "email o…@example.com"."""
-    return f"{channel['type']} {msgspec.convert(channel, conditions.Channel).config.shown}".strip()
 
 
 def why_untold(opened: Sequence[AlertInstance], now: datetime) -> dict[UUID, str]:
@@ -166,12 +160,12 @@ def why_untold(opened: Sequence[AlertInstance], now: datetime) -> dict[UUID, str
     return found
 
 
-Sender = Callable[[NotificationDelivery], None]
+Sender = Callable[[NotificationDelivery], str | None]
 
 
 def deliver_due(now: datetime, send: Sender | None = None, chance: random.Random | None = None) -> int:
     """Send what is due; answers how many messages were tried. Channels do not wait for each other."""
-    claimed = _claim(now)
+    claimed = pacing.claim(now, BATCH)
     if not claimed:
         return 0
     sender, dice = send or send_delivery, chance or random.Random()
@@ -180,36 +174,18 @@ def deliver_due(now: datetime, send: Sender | None = None, chance: random.Random
     return len(claimed)
 
 
-def _claim(now: datetime) -> list[NotificationDelivery]:
-    """Take due deliveries by moving them ahead. A later message of an alert to a channel waits for the earlier."""
-    earlier = NotificationDelivery.objects.filter(
-        event__alert=OuterRef("event__alert"),
-        channel_key=OuterRef("channel_key"),
-        status=DeliveryStatus.QUEUED,
-        event_id__lt=OuterRef("event_id"),
-    )
-    with transaction.atomic():
-        due = NotificationDelivery.objects.select_for_update(skip_locked=True, of=("self",)).filter(
-            ~Exists(earlier), status=DeliveryStatus.QUEUED, next_attempt_at__lte=now
-        )
-        related = due.select_related("event__alert__alert_rule", "event__alert__asset", "event__actor")
-        # Whoever has waited longest goes first: under load the newest must not starve the oldest.
-        rows = list(related.order_by("next_attempt_at")[:BATCH])
-        for row in rows:
-            row.next_attempt_at, row.attempts = now + LEASE, row.attempts + 1
-        NotificationDelivery.objects.filter(pk__in=[row.pk for row in rows]).update(next_attempt_at=now + LEASE)
-    return rows
-
-
 def _attempt(delivery: NotificationDelivery, send: Sender, now: datetime, chance: random.Random) -> None:
     try:
-        send(delivery)
+        receipt = send(delivery)
     except NotDelivered as failure:
         _postpone(delivery, failure, now, chance)
     except Exception as error:  # a channel's own fault is a failed delivery, seen in the console
         _postpone(delivery, NotDelivered(f"{type(error).__name__}: {error}"), now, chance)
     else:
-        _mark(delivery, {"status": DeliveryStatus.DELIVERED, "delivered_at": now, "last_error": ""})
+        arrived = {"status": DeliveryStatus.DELIVERED, "delivered_at": now, "last_error": ""}
+        _mark(delivery, arrived)
+        if receipt and delivery.told_by_id is None:
+            NotificationDelivery.objects.filter(pk=delivery.pk).update(receipt=receipt)
     finally:
         connections["default"].close()
 
@@ -223,7 +199,8 @@ def _postpone(delivery: NotificationDelivery, failure: NotDelivered, now: dateti
 
 
 def _mark(delivery: NotificationDelivery, changes: dict[str, Any]) -> None:
-    rows = NotificationDelivery.objects.filter(pk=delivery.pk, status=DeliveryStatus.QUEUED)
+    """Write how it went, on it and on all that it carries."""
+    rows = NotificationDelivery.objects.filter(Q(pk=delivery.pk) | Q(told_by=delivery.pk), status=DeliveryStatus.QUEUED)
     rows.update(attempts=delivery.attempts, **changes)
 
 
@@ -241,15 +218,28 @@ def resend(pk: UUID, now: datetime) -> NotificationDelivery:
         event = delivery.event
         if event.kind != EventKind.RESOLVED and event.alert.status == AlertStatus.RESOLVED:
             raise NotAgain("the alert is over; a message of its beginning would mislead")
-        NotificationDelivery.objects.filter(pk=pk).update(status=DeliveryStatus.QUEUED, next_attempt_at=now)
+        NotificationDelivery.objects.filter(pk=pk).update(
+            status=DeliveryStatus.QUEUED, next_attempt_at=now, told_by=None
+        )
         delivery.refresh_from_db(fields=["status", "next_attempt_at"])
     return delivery
 
 
-def send_delivery(delivery: NotificationDelivery) -> None:
-    """Send one message by its channel. Raises NotDelivered."""
+def send_delivery(delivery: NotificationDelivery) -> str | None:
+    """Send one message by its channel; answers what the receiver knows it by. Raises NotDelivered."""
     channel = delivery.channel
-    CHANNELS[channel["type"]](secrets.reveal(channel["config"]), message_of(delivery))
+    message = message_of(delivery) if delivery.told_by_id is None else summaries.message_of(delivery)
+    if channel["type"] in WITH_RECEIPTS and delivery.told_by_id is None:
+        message = replace(message, earlier=_receipt_of(delivery))
+    return CHANNELS[channel["type"]](secrets.reveal(channel["config"]), message)
+
+
+def _receipt_of(delivery: NotificationDelivery) -> str:
+    """What the receiver knows the last message of the same alert by."""
+    same = NotificationDelivery.objects.filter(
+        event__alert=delivery.event.alert_id, channel_key=delivery.channel_key, status=DeliveryStatus.DELIVERED
+    )
+    return same.exclude(receipt="").order_by("-event_id").values_list("receipt", flat=True).first() or ""
 
 
 def message_of(delivery: NotificationDelivery) -> Message:
@@ -275,7 +265,17 @@ def message_of(delivery: NotificationDelivery) -> Message:
         runbook_url=alert.alert_rule.runbook_url or "",
         business_impact=alert.alert_rule.business_impact or "",
         link=f"{settings.PUBLIC_URL}/admin/monitoring/alerts/{alert.pk}",
+        acknowledge_link=_link_of(delivery),
+        labels={name: str(value) for name, value in alert.context_data.get("labels", {}).items()},
     )
+
+
+def _link_of(delivery: NotificationDelivery) -> str:
+    """Where people acknowledge, in what asks them to."""
+    from alerts import links  # acknowledging leads to messages
+
+    asks = delivery.event.kind in FOR_PEOPLE and delivery.channel["type"] in WITH_LINKS
+    return links.make(delivery) if asks else ""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from uuid import UUID
 import msgspec
 from django.db import connection, transaction
 
-from alerts import escalation, lifecycle, notification
+from alerts import escalation, lifecycle, naming, notification
 from alerts.conditions import EscalationStep
 from alerts.lifecycle import Event, State
 from alerts.models import AlertEvent, AlertInstance, EscalationPolicy, RuleEvaluation, Severity
@@ -142,7 +142,7 @@ def _tell(due: Sequence[_Step], now: datetime) -> int:
 
 
 def _event(one: _Step, whom: Reached, now: datetime) -> AlertEvent:
-    names = [*(notification.shown_channel(channel) for channel in one.channels), *whom.people]
+    names = [*(naming.shown_channel(channel) for channel in one.channels), *whom.people]
     said = [f"Step {one.due.step + 1} of round {one.due.round + 1}: " + (", ".join(names) or "nobody") + "."]
     said += [f"Not reached: {'; '.join(whom.unreached)}."] if whom.unreached else []
     return AlertEvent(

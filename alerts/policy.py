@@ -23,11 +23,12 @@ POLICIES = (
     Policy("alert_rules", ("alerts.AlertRule", "alerts.RuleEvaluation"), managed_by(RESPONDERS, READERS)),
     Policy(
         "alerts",
-        ("alerts.AlertInstance", "alerts.AlertEvent", "alerts.NotificationDelivery"),
+        ("alerts.AlertInstance", "alerts.AlertEvent", "alerts.NotificationDelivery", "alerts.ExternalAlert"),
         {
             Verb.READ: RESPONDERS | {Role.VIEWER},
             Verb.ACKNOWLEDGE: RESPONDERS,
             Verb.RESOLVE: RESPONDERS,
+            Verb.SEND: RESPONDERS,
         },
         {Verb.READ: on_own_assets},
     ),

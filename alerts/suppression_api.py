@@ -88,11 +88,11 @@ class _WindowDeed(APIView):
     body: type[StrictBody] = StrictBody
 
     def post(self, request: Request, pk: UUID) -> Response:
-        body = self.body(data=request.data)
-        body.is_valid(raise_exception=True)
         rows = policy.permitted(request.user, Verb.CHANGE, "maintenance", MaintenanceWindow.objects.all())
         with transaction.atomic():
             window = get_object_or_404(rows.select_for_update(of=("self",)), pk=pk)
+            body = self.body(data=request.data)
+            body.is_valid(raise_exception=True)
             try:
                 self.do(window, body.validated_data, timezone.now())
             except windows.Refused as error:

@@ -114,9 +114,9 @@ def _later(window: MaintenanceWindow, now: datetime) -> datetime:
 def window_deed(request: HttpRequest, pk: UUID, deed: str) -> HttpResponse:
     """Begin, prolong, end or cancel a window. Whoever had to sign in again first comes back by GET, to the list."""
     act, done = _DEEDS[deed]
-    if request.method == "POST":
-        with transaction.atomic():
-            window = _held(request, pk)
+    with transaction.atomic():
+        window = _held(request, pk)
+        if request.method == "POST":
             try:
                 act(window, timezone.now())
             except windows.Refused as error:
@@ -168,16 +168,16 @@ def _matching(request: HttpRequest) -> str:
 
 @guarded("silences", GET=Verb.CHANGE, POST=Verb.CHANGE)
 def silence_end(request: HttpRequest, pk: UUID) -> HttpResponse:
-    """End a silence now; one that has not begun is removed."""
-    if request.method == "POST":
-        now = timezone.now()
-        with transaction.atomic():
-            rows = Silence.objects.select_for_update(of=("self",))
-            silence = get_object_or_404(policy.permitted(request.user, Verb.CHANGE, "silences", rows), pk=pk)
+    """End a silence now; one that has not begun is removed. By GET only back to the list, as with windows."""
+    now = timezone.now()
+    with transaction.atomic():
+        rows = Silence.objects.select_for_update(of=("self",))
+        silence = get_object_or_404(policy.permitted(request.user, Verb.CHANGE, "silences", rows), pk=pk)
+        if request.method == "POST":
             if silence.starts_at >= now:
                 silence.delete()
             elif silence.ends_at > now:
                 silence.ends_at = now
                 silence.save()
-        messages.success(request, "The silence has ended.")
+            messages.success(request, "The silence has ended.")
     return redirect("console:silences")

@@ -6,6 +6,7 @@ from celery import shared_task
 from django.core.cache import cache
 
 from alerts import evaluation, notification, paging
+from alerts.external import reception
 from alerts.suppression import windows
 from wedsync_monitor.readiness import EVALUATOR_SEEN
 
@@ -28,6 +29,12 @@ def escalate_due_alerts() -> None:
 @shared_task
 def settle_maintenance_windows() -> None:
     windows.settle(datetime.now(UTC))
+
+
+@shared_task
+def settle_external_alerts() -> None:
+    if reception.settle(datetime.now(UTC)):
+        deliver_due_notifications.delay()
 
 
 @shared_task

@@ -31,7 +31,7 @@ class Subject:
     """What an evaluation found about one rule on one asset, ready to be written."""
 
     rule: AlertRule
-    asset_id: UUID
+    asset_id: UUID | None
     observation: Observation
     terms: Terms
     title: str = ""
@@ -39,10 +39,11 @@ class Subject:
     value: float | None = None
     threshold: float | None = None
     context: dict[str, Any] = field(default_factory=dict)
+    key: str = ""  # where it is not the rule and the asset
 
     @property
     def alert_key(self) -> str:
-        return f"{self.rule.pk}:{self.asset_id}"
+        return self.key or f"{self.rule.pk}:{self.asset_id}"
 
 
 def snapshot_of(alert: AlertInstance) -> Snapshot:
@@ -153,9 +154,7 @@ def _in_batches(
 
 def _begin(batch: Sequence[tuple[Subject, Transition]], now: datetime) -> int:
     steps = [_Step(_settled(_new(subject, now), decided, now), decided) for subject, decided in batch]
-    # The partial unique index leaves out what another evaluator opened in the same moment.
-    AlertInstance.objects.bulk_create([step.alert for step in steps], ignore_conflicts=True)
-    ours = set(AlertInstance.objects.filter(pk__in=[step.alert.pk for step in steps]).values_list("pk", flat=True))
+    ours = _insert([step.alert for step in steps])
     return _tell([step for step in steps if step.alert.pk in ours], now)
 
 
@@ -282,6 +281,39 @@ def _save_marks(batch: Sequence[tuple[Subject, AlertInstance]], now: datetime) -
     return 0
 
 
+# What a new alert has besides; everything else has its default.
+_BEGINNING = {
+    "id": "uuid",
+    "alert_rule_id": "uuid",
+    "asset_id": "uuid",
+    "alert_key": "text",
+    "severity": "text",
+    "status": "text",
+    "first_triggered_at": "timestamptz",
+    "opened_at": "timestamptz",
+    "notification_status": "jsonb",
+    "impact_assessment": "jsonb",
+}
+
+
+def _insert(alerts: Sequence[AlertInstance]) -> set[UUID]:
+    """Insert new alerts by one statement; answers those that are there then. The partial unique index leaves out what
+    another evaluator opened in the same moment."""
+    if not alerts:
+        return set()
+    types = _BEGINNING | _MARKS
+    rows = msgspec.json.encode([{name: getattr(alert, name) for name in types} for alert in alerts])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""INSERT INTO alert_instances ({", ".join(types)})
+                SELECT {", ".join(types)}
+                FROM jsonb_to_recordset(%s::jsonb) AS new ({", ".join(" ".join(column) for column in types.items())})
+                ON CONFLICT DO NOTHING RETURNING id""",
+            [rows.decode()],
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
 def _update(alerts: Sequence[AlertInstance], columns: Mapping[str, str], where: str, now: datetime) -> None:
     """Write `columns` (and their types) and the status of `alerts`: one statement for all."""
     if not alerts:
@@ -339,8 +371,10 @@ def act(
         return alert
 
 
-def acknowledge(alert_id: UUID, person: User, note: str, estimated_minutes: int | None, now: datetime) -> AlertInstance:
-    """`person` takes the alert on. Raises Refused, AlertInstance.DoesNotExist."""
+def acknowledge(
+    alert_id: UUID, person: User | None, note: str, estimated_minutes: int | None, now: datetime
+) -> AlertInstance:
+    """`person`, or somebody whom only `note` names, takes the alert on. Raises Refused, AlertInstance.DoesNotExist."""
     decide = partial(lifecycle.decide_acknowledge, minutes=estimated_minutes, now=now)
     return act(alert_id, person, decide, note, now, acknowledged_by=person)
 

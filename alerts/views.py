@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
-from alerts import doubts, listing, notification, selection, transitions, wording
+from alerts import doubts, listing, naming, notification, selection, transitions, wording
 from alerts.conditions import condition_of
 from alerts.forms import AcknowledgeForm, ResolveForm, RuleForm
 from alerts.models import AlertInstance, AlertRule, DeliveryStatus, NotificationDelivery, Severity
@@ -136,7 +136,7 @@ def alert_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     may_change_rules = policy.may(request.user, Verb.CHANGE, "alert_rules")
     deliveries = list(NotificationDelivery.objects.filter(event__alert=alert).select_related("event"))
     for delivery in deliveries:
-        delivery.shown_channel = notification.shown_channel(delivery.channel)  # type: ignore[attr-defined]
+        delivery.shown_channel = naming.shown_channel(delivery.channel)  # type: ignore[attr-defined]
     context = {
         "alert": alert,
         "events": alert.events.select_related("actor"),
@@ -290,7 +290,7 @@ def rule_test(request: HttpRequest, pk: UUID) -> HttpResponse:
 def _tell_trials(request: HttpRequest, rule: AlertRule) -> None:
     trials = notification.send_test(rule, request.user, timezone.now())  # type: ignore[arg-type]
     for channel, trial in zip(rule.notification_channels, trials, strict=True):
-        name = notification.shown_channel(channel)
+        name = naming.shown_channel(channel)
         if trial.delivered:
             messages.success(request, f"Test message to {name}: delivered.")
         else:

@@ -13,16 +13,20 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from assets import agents, topology
+from assets.heartbeats import admin as heartbeats  # noqa: F401
 from assets.models import (
     AgentKey,
     AssetHealth,
+    CatalogueEntry,
     Discovery,
     DiscoveryDecision,
     EnrolmentToken,
     InfrastructureAsset,
     InfrastructureMetric,
     MonitoringAgent,
+    SeriesUsage,
 )
+from assets.scraping import admin as scraping  # noqa: F401
 from wedsync_monitor.policy import Verb
 from wedsync_monitor.web.admin_site import OwnedModelAdmin, PolicyInline, PolicyModelAdmin, ReadOnlyModelAdmin
 
@@ -143,6 +147,32 @@ class AssetHealthAdmin(ReadOnlyModelAdmin):
     list_filter = ("health_status",)
     list_select_related = ("asset",)
     search_fields = ("asset__asset_name",)
+
+
+@admin.register(CatalogueEntry)
+class CatalogueEntryAdmin(PolicyModelAdmin):
+    """What metrics mean, for people to write down; the rest is counted."""
+
+    list_display = ("metric_name", "meaning", "series", "assets", "agents", "last_seen", "refused")
+    search_fields = ("metric_name", "meaning")
+    readonly_fields = (
+        "metric_name", "metric_types", "metric_units", "collection_methods", "labels", "series", "assets", "agents",
+        "first_seen", "last_seen", "refused", "refused_at",
+    )  # fmt: skip
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: CatalogueEntry, form: Any, change: bool) -> None:
+        """Only what a person writes: the numbers may have moved on since the form was shown."""
+        obj.save(update_fields=["meaning"])
+
+
+@admin.register(SeriesUsage)
+class SeriesUsageAdmin(ReadOnlyModelAdmin):
+    list_display = ("asset", "agent", "series", "refused", "refused_at", "example")
+    list_select_related = ("asset", "agent")
+    search_fields = ("asset__asset_name", "agent__agent_name")
 
 
 @admin.register(InfrastructureMetric)

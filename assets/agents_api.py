@@ -30,19 +30,27 @@ from wedsync_monitor.web.resources import Resource, Resources, StrictSerializer,
 class AgentSerializer(StrictSerializer):
     asset_id = serializers.PrimaryKeyRelatedField(source="asset", queryset=InfrastructureAsset.objects.all())
     asset_name = serializers.CharField(source="asset.asset_name", read_only=True)
+    series = serializers.SerializerMethodField(help_text="Series that it has, as last counted.")
+    series_refused = serializers.SerializerMethodField(help_text="Times that a new series was refused at its limit.")
 
     class Meta:
         model = MonitoringAgent
         fields = [
             "id", "agent_name", "agent_type", "asset_id", "asset_name", "agent_version", "agent_config",
-            "collection_interval", "retention_days", "compression_enabled", "encryption_enabled", "health_status",
-            "last_heartbeat", "last_report", "metrics_collected", "bytes_transmitted", "is_active", "created_at",
-            "updated_at",
+            "collection_interval", "retention_days", "max_series", "compression_enabled", "encryption_enabled",
+            "health_status", "last_heartbeat", "last_report", "metrics_collected", "bytes_transmitted", "series",
+            "series_refused", "is_active", "created_at", "updated_at",
         ]  # fmt: skip
         read_only_fields = [
             "agent_version", "health_status", "last_heartbeat", "last_report", "metrics_collected", "bytes_transmitted",
             "created_at", "updated_at",
         ]  # fmt: skip
+
+    def get_series(self, agent: MonitoringAgent) -> int:
+        return sum(used.series for used in agent.series_usage.all())
+
+    def get_series_refused(self, agent: MonitoringAgent) -> int:
+        return sum(used.refused for used in agent.series_usage.all())
 
 
 class AgentFilters(filters.FilterSet):
@@ -56,14 +64,14 @@ class AgentFilters(filters.FilterSet):
 
 class Agents(Resources):
     policy_resource, listed_as = "agents", "agents"
-    rows = MonitoringAgent.objects.select_related("asset").order_by("agent_name")
+    rows = MonitoringAgent.objects.select_related("asset").prefetch_related("series_usage").order_by("agent_name")
     serializer_class = AgentSerializer
     filterset_class = AgentFilters
 
 
 class Agent(Resource):
     policy_resource = "agents"
-    rows = MonitoringAgent.objects.select_related("asset")
+    rows = MonitoringAgent.objects.select_related("asset").prefetch_related("series_usage")
     serializer_class = AgentSerializer
 
 

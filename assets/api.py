@@ -8,7 +8,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django_filters import rest_framework as filters
@@ -20,9 +22,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from assets import assessment, charts, topology
-from assets.metrics import query
+from assets.metrics import archive, query
 from assets.metrics.query import SeriesSelector
-from assets.metrics.samples import Samples
+from assets.metrics.samples import Series
 from assets.models import HealthStatus, InfrastructureAsset
 from assets.spans import RANGES, BadSpan, Span, span_of
 from wedsync_monitor import policy
@@ -214,16 +216,22 @@ def requested_metrics(request: Request) -> list[str]:
     return names
 
 
-def requested_samples(request: Request, asset: InfrastructureAsset, span: Span) -> Samples:
-    """The samples of the metrics that are asked for; 400 where these are more series than one answer can hold."""
+def requested_series(request: Request, asset: InfrastructureAsset) -> list[Series]:
+    """The series of the metrics that are asked for; 400 where these are more than one answer can hold."""
     names = requested_metrics(request)
-    number = len(query.find_series(SeriesSelector(tuple(names), (asset.pk,))))
-    if number > MAX_READ_SERIES:
-        advice = f"these are {number} series; name fewer metrics, so that they have at most {MAX_READ_SERIES}"
+    found = query.find_series(SeriesSelector(tuple(names), (asset.pk,)))
+    if len(found) > MAX_READ_SERIES:
+        advice = f"these are {len(found)} series; name fewer metrics, so that they have at most {MAX_READ_SERIES}"
         raise ValidationError({"metric": advice})
-    return charts.read(asset.pk, names, span)
+    return found
 
 
+def json_answer(body: dict[str, Any]) -> HttpResponse:
+    """Tens of thousands of points, for which a renderer that looks at each of them in Python is too slow."""
+    return HttpResponse(msgspec.json.encode(body), content_type="application/json")
+
+
+NOTICES = serializers.ListField(child=serializers.CharField(), help_text="Which days are archived and not read.")
 SHOWN_METRICS = inline_serializer(
     "AssetMetrics",
     {
@@ -253,6 +261,7 @@ SHOWN_METRICS = inline_serializer(
                 )
             },
         ),
+        "notices": NOTICES,
     },
 )  # fmt: skip
 
@@ -263,12 +272,15 @@ class AssetMetrics(APIView):
 
     policy_resource = "assets"
 
-    def get(self, request: Request, pk: UUID) -> Response:
+    def get(self, request: Request, pk: UUID) -> HttpResponse:
         asset, span, now = readable_asset(request, pk), requested_span(request), timezone.now()
         refuse_unknown(request, SPAN_NAMES)
-        samples = requested_samples(request, asset, span)
+        points, series = requested_points(request), requested_series(request, asset)
+        known = (
+            query.find_series(SeriesSelector(charts.STANDARD, (asset.pk,))) if requested_metrics(request) else series
+        )
         judged = assessment.assess_one(asset, now)
-        return Response(
+        return json_answer(
             {
                 "asset_info": {
                     "id": str(asset.pk),
@@ -276,12 +288,13 @@ class AssetMetrics(APIView):
                     "asset_type": asset.asset_type,
                     "environment": asset.environment,
                 },
-                "current_metrics": charts.current(asset.pk, now, now - assessment.CURRENT),
+                "current_metrics": charts.current(known, now, now - assessment.CURRENT),
                 "metric_history": {
                     "time_range": {"from": charts.iso(span.start), "to": charts.iso(span.end)},
-                    "metrics": charts.history(samples, requested_points(request)),
+                    "metrics": charts.history(charts.read(series, span), points),
                 },
-                "performance_indicators": charts.indicators(asset, span, now, judged.score),
+                "performance_indicators": charts.indicators(asset, known, span, now, judged.score),
+                "notices": archive.notice(span.start, span.end, now),
             }
         )
 
@@ -300,6 +313,7 @@ SHOWN_CHART = inline_serializer(
         ),
         "thresholds": serializers.ListField(child=serializers.DictField()),
         "annotations": serializers.ListField(child=serializers.DictField()),
+        "notices": NOTICES,
     },
 )
 
@@ -310,14 +324,15 @@ class AssetChart(APIView):
 
     policy_resource = "assets"
 
-    def get(self, request: Request, pk: UUID) -> Response:
+    def get(self, request: Request, pk: UUID) -> HttpResponse:
         asset, span = readable_asset(request, pk), requested_span(request)
         refuse_unknown(request, SPAN_NAMES)
-        samples = requested_samples(request, asset, span)
-        drawn = charts.chart(samples, requested_points(request))
+        points, samples = requested_points(request), charts.read(requested_series(request, asset), span)
         ends = [int(moment.timestamp() * 1000) for moment in (span.start, span.end)]
         lines = charts.thresholds(samples)
-        return Response({"span": ends, "series": drawn, "thresholds": lines, "annotations": []})
+        notices = archive.notice(span.start, span.end, timezone.now())
+        drawn = charts.chart(samples, points)
+        return json_answer({"span": ends, "series": drawn, "thresholds": lines, "annotations": [], "notices": notices})
 
 
 SHOWN_HEALTH = inline_serializer(

@@ -1,6 +1,14 @@
 """Django's entry into the assets app."""
 
+from datetime import UTC, date, datetime
+
 from django.apps import AppConfig
+
+
+def _may_drop(day: date) -> bool:
+    from assets.metrics import archive
+
+    return archive.may_drop(day, datetime.now(UTC))
 
 
 class AssetsConfig(AppConfig):
@@ -9,9 +17,9 @@ class AssetsConfig(AppConfig):
 
     def ready(self) -> None:
         from assets.policy import POLICIES
-        from wedsync_monitor import audit, policy
+        from wedsync_monitor import audit, partitions, policy
 
+        partitions.before_drop("metric_block", _may_drop)
         policy.register(*POLICIES)
-        audit.track(
-            *(self.get_model(name) for name in ("InfrastructureAsset", "MonitoringAgent", "AgentKey", "EnrolmentToken"))
-        )
+        tracked = ("InfrastructureAsset", "MonitoringAgent", "AgentKey", "EnrolmentToken", "Heartbeat", "ScrapeJob")
+        audit.track(*(self.get_model(name) for name in (*tracked, "CatalogueEntry")))

@@ -9,26 +9,20 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-from django.db.models import Max, Min, Q
+from django.db.models import Max
 
-from assets import health
-from assets.agents import reporting_interval
+from assets import health, presence
 from assets.health import Assessment, Facts
 from assets.metrics import ingestion, query
 from assets.metrics.identity import SeriesKey
 from assets.metrics.query import SeriesSelector
-from assets.metrics.samples import thin
 from assets.metrics.wire import Sample
-from assets.models import AssetHealth, InfrastructureAsset, MonitoringAgent
+from assets.models import AssetHealth, InfrastructureAsset
 
 # A metric is judged by its mean lately or, where nothing came in that time, by its newest value that is current.
 LATELY, CURRENT = timedelta(minutes=5), timedelta(minutes=10)
-# How far back a first look searches for the last report of an asset that is silent.
-SILENCE = timedelta(days=7)
 SCORE_SERIES = "asset_health_score"
 _METRICS = tuple(factor.metric_name for factor in health.FACTORS)
-DEFAULT_INTERVAL_SECONDS = 60.0
-FEW = 500
 
 
 def facts_of(assets: Sequence[InfrastructureAsset], now: datetime) -> dict[UUID, Facts]:
@@ -42,34 +36,24 @@ def facts_of(assets: Sequence[InfrastructureAsset], now: datetime) -> dict[UUID,
         if not np.isnan(value):
             known = values[series.asset_id]
             known[series.metric_name] = max(value, known.get(series.metric_name, value))
-    reports = query.last_reports(list(ids), now - SILENCE)
-    severities, intervals = _open_severities(ids), _agents_intervals(ids)
+    reports = query.last_reports(list(ids), now - presence.SILENCE)
+    severities, intervals = _open_severities(ids), presence.expected_intervals(assets)
     return {
         asset.pk: Facts(
             values[asset.pk],
             reports.get(asset.pk),
-            float(reporting_interval(asset) or intervals.get(asset.pk) or DEFAULT_INTERVAL_SECONDS),
+            intervals[asset.pk],
             severities[asset.pk],
+            presence.is_ephemeral(asset),
         )
         for asset in assets
     }
 
 
-def _some_of(ids: Sequence[UUID], column: str) -> Q:
-    """A condition that `column` is one of `ids`; of many, reading all rows is cheaper than naming them."""
-    return Q(**{f"{column}__in": ids}) if len(ids) <= FEW else Q()
-
-
-def _agents_intervals(ids: Sequence[UUID]) -> dict[UUID, int]:
-    """Seconds between reports of the quickest active agent of each asset."""
-    active = MonitoringAgent.objects.filter(_some_of(ids, "asset_id"), is_active=True).order_by()
-    return dict(active.values_list("asset_id").annotate(Min("collection_interval")))
-
-
 def _open_severities(ids: Sequence[UUID]) -> dict[UUID, list[str]]:
     found: dict[UUID, list[str]] = defaultdict(list)
     rows = InfrastructureAsset.objects.filter(
-        _some_of(ids, "pk"), alert_instances__status__in=("open", "acknowledged")
+        presence.some_of(ids, "pk"), alert_instances__status__in=("open", "acknowledged")
     ).values_list("pk", "alert_instances__severity")
     for asset_id, severity in rows:
         found[asset_id].append(severity)
@@ -127,5 +111,5 @@ def trend(asset_id: UUID, start: datetime, end: datetime, points: int = 200) -> 
     samples = query.read(SeriesSelector((SCORE_SERIES,), (asset_id,)), start, end)
     if not samples.series:
         return []
-    timestamps, values = thin(*samples.of(0), points)
+    timestamps, values = samples.thinned(points).of(0)
     return [{"timestamp_ms": t, "health_score": v} for t, v in zip(timestamps.tolist(), values.tolist(), strict=True)]

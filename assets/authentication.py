@@ -152,7 +152,7 @@ def _person_sender(digest: bytes, now: datetime) -> Sender | None:
         return None
     if token.scope == TokenScope.READ or not policy.may(token.user, Verb.SEND, "metrics"):
         raise NotAllowed
-    return Sender(credential=token.pk)
+    return Sender(credential=token.pk, may_discover=token.may_discover)
 
 
 def forget(credential: UUID) -> None:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import numpy as np
 from django.db import connection
 
 from assets import availability, health
-from assets.metrics import query
-from assets.metrics.query import SeriesSelector
-from assets.metrics.samples import Floats, Ints, Samples, Series, thin
+from assets.metrics import query, windows
+from assets.metrics.samples import Floats, Ints, Samples, Series
 from assets.models import InfrastructureAsset
 from assets.spans import Span
 
 POINTS = 600
 MAX_SERIES = 50
-RAW_AT_MOST = timedelta(hours=48)
 # What the console draws first; the other metrics follow where they are asked for.
 STANDARD = (
     "cpu_usage_percent",
@@ -45,25 +45,47 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def read(asset_id: UUID, names: Sequence[str], span: Span) -> Samples:
-    """The asset's series, counters as rates per second; long spans by the hour, with every peak."""
-    selector = SeriesSelector(tuple(names), (asset_id,))
-    if span.end - span.start > RAW_AT_MOST:
-        return query.read_hourly(selector, span.start, span.end)
-    return query.read(selector, span.start, span.end).rates()
+class Point(msgspec.Struct, gc=False):
+    """One entry of the specification's metric_history."""
+
+    timestamp: str
+    value: float
 
 
-def history(samples: Samples, points: int = POINTS) -> dict[str, list[dict[str, Any]]]:
-    """{title: [{timestamp, value}]} for every series. A metric that an asset has under several label sets is there
-    under each of them (`name{label=value}`), and under its plain name as one series for all of them (`together`)."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for name in dict.fromkeys(series.metric_name for series in samples.series):
-        places = [place for place, series in enumerate(samples.series) if series.metric_name == name]
-        for place in places:
-            found[samples.series[place].title()] = _points(*samples.of(place), points)
-        if name not in found:
-            found[name] = _points(*together(samples, places), points)
-    return {title: rows for title, rows in found.items() if rows}
+def read(series: list[Series], span: Span) -> Samples:
+    """The series in their finest resolution that a chart of the span has use for; counters as rates per second."""
+    return query.curves(series, span.start, span.end)
+
+
+def history(samples: Samples, points: int = POINTS) -> dict[str, list[Point]]:
+    """{title: points} for every series. A metric that an asset has under several label sets is there under each of them
+    (`name{label=value}`), and under its plain name as one series for all of them (`together`)."""
+    titles = [series.title() for series in samples.series]
+    joined = _joined(samples, set(titles))
+    found = _listed(samples.thinned(points)) + _listed(joined.thinned(points))
+    named = dict(zip(titles + [series.metric_name for series in joined.series], found, strict=True))
+    return {title: rows for title, rows in named.items() if rows}
+
+
+def _joined(samples: Samples, titles: set[str]) -> Samples:
+    """One series for each metric that no series is titled like."""
+    places: dict[str, list[int]] = {}
+    for place, series in enumerate(samples.series):
+        places.setdefault(series.metric_name, []).append(place)
+    names = [name for name in places if name not in titles]
+    columns = windows.gather([together(samples, places[name]) for name in names])
+    representatives = [samples.series[places[name][0]] for name in names]
+    return Samples(representatives, columns.offsets, columns.timestamps, columns.values)
+
+
+def _listed(samples: Samples) -> list[list[Point]]:
+    """The points of each series. What reports together shares its instants: each is written once."""
+    instants, place = np.unique(samples.timestamps, return_inverse=True)
+    # NumPy's text of a moment in UTC has no zone.
+    moments = np.datetime_as_string(instants.astype("datetime64[ms]"), unit="ms").tolist()
+    texts = np.array([f"{moment}Z" for moment in moments], dtype=object)
+    points = list(map(Point, texts[place].tolist(), samples.values.tolist()))
+    return [points[at:until] for at, until in pairwise(samples.offsets.tolist())]
 
 
 def together(samples: Samples, places: Sequence[int]) -> tuple[Ints, Floats]:
@@ -95,28 +117,22 @@ def thresholds(samples: Samples) -> list[dict[str, Any]]:
     ]
 
 
-def _points(timestamps: Ints, values: Floats, points: int) -> list[dict[str, Any]]:
-    kept, shown = thin(timestamps, values, points)
-    finite = np.isfinite(shown)
-    pairs = zip(kept[finite].tolist(), shown[finite].tolist(), strict=True)
-    return [{"timestamp": stamp(t), "value": v} for t, v in pairs]
-
-
 def chart(samples: Samples, points: int = POINTS) -> list[dict[str, Any]]:
     """[{label, unit, points: [[ms, value]]}] for the console's charts."""
     drawn = []
+    thinned = samples.thinned(points)
     for place, series in enumerate(samples.series[:MAX_SERIES]):
-        timestamps, values = thin(*samples.of(place), points)
-        finite = np.isfinite(values)
-        pairs = [list(pair) for pair in zip(timestamps[finite].tolist(), values[finite].tolist(), strict=True)]
+        timestamps, values = thinned.of(place)
+        pairs = list(zip(timestamps.tolist(), values.tolist(), strict=True))
         unit = series.metric_unit + ("/s" if series.metric_type == "counter" else "")
         drawn.append({"label": series.title(), "unit": unit, "points": pairs})
     return drawn
 
 
-def current(asset_id: UUID, now: datetime, since: datetime) -> dict[str, Any]:
-    """The newest value of each standard metric; what has none is left out. `last_updated` is null without any."""
-    samples = read(asset_id, STANDARD, Span(since, now))
+def current(known: Sequence[Series], now: datetime, since: datetime) -> dict[str, Any]:
+    """The newest value of each standard metric of `known`; what has none is left out. `last_updated` is null without
+    any."""
+    samples = query.read_series([series for series in known if series.metric_name in STANDARD], since, now).rates()
     found: dict[str, list[float]] = {}
     last_ms = 0
     for place, series in enumerate(samples.series):
@@ -128,17 +144,20 @@ def current(asset_id: UUID, now: datetime, since: datetime) -> dict[str, Any]:
     return newest | {"last_updated": stamp(last_ms) if last_ms else None}
 
 
-def indicators(asset: InfrastructureAsset, span: Span, now: datetime, score: float | None) -> dict[str, Any]:
+def indicators(
+    asset: InfrastructureAsset, known: Sequence[Series], span: Span, now: datetime, score: float | None
+) -> dict[str, Any]:
     """Availability, mean response time, error budget and performance score; null where there are no data.
 
-    All of the asset's reports count, whatever metrics are asked for. The performance score is the asset's health score.
+    `known` are the asset's series. All of its reports count, whatever metrics are asked for. The performance score is
+    the asset's health score.
     """
     end = min(span.end, now)
     slots = query.reported_slots(asset.pk, span.start, end, availability.SLOT_MS)
     counted_from = int(span.start.timestamp() * 1000) if _had_reported(asset.pk, span.start) else None
     available = availability.availability(slots, int(end.timestamp() * 1000), counted_from)
     target = asset.monitoring_config.get("slo_target_percent") or availability.DEFAULT_TARGET_PERCENT
-    values = read(asset.pk, ("response_time_ms",), span).values
+    values = read([series for series in known if series.metric_name == "response_time_ms"], span).values
     return {
         "availability_percentage": None if available is None else round(available, 4),
         "mean_response_time": float(values.mean()) if len(values) else None,

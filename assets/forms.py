@@ -36,7 +36,7 @@ class AssetForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
     sections = (
         ("What it is", ("asset_name", "environment", "asset_type", "asset_category", "tag_list", "parent_asset")),
         ("Where it runs", ("provider", "location")),
-        ("How it is monitored", ("collection_interval", "retention_days", "is_critical", "is_active")),
+        ("How it is monitored", ("collection_interval", "retention_days", "is_critical", "ephemeral", "is_active")),
     )
 
     tag_list = forms.CharField(
@@ -53,6 +53,10 @@ class AssetForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
         label="Retention", help_text="Days.", required=False, min_value=1, max_value=3650
     )
 
+    ephemeral = forms.BooleanField(
+        required=False, help_text="It may leave without an alarm: after three missed reports it counts as departed."
+    )
+
     class Meta:
         model = InfrastructureAsset
         formfield_callback = schema.formfield
@@ -67,7 +71,7 @@ class AssetForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         monitoring = self.instance.monitoring_config or {}
         self.fields["tag_list"].initial = ", ".join(self.instance.tags or [])
-        for name in ("collection_interval", "retention_days"):
+        for name in ("collection_interval", "retention_days", "ephemeral"):
             self.fields[name].initial = monitoring.get(name)
         self.fields["collection_interval"].widget.attrs["placeholder"] = self._agents_interval()
         style(self)
@@ -87,7 +91,7 @@ class AssetForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         self.instance.tags = [tag.strip() for tag in cleaned.get("tag_list", "").split(",") if tag.strip()]
-        chosen = {name: cleaned.get(name) for name in ("collection_interval", "retention_days")}
+        chosen = {name: cleaned.get(name) for name in ("collection_interval", "retention_days", "ephemeral")}
         kept = {name: value for name, value in (self.instance.monitoring_config or {}).items() if name not in chosen}
         self.instance.monitoring_config = kept | {name: value for name, value in chosen.items() if value}
         return cleaned

@@ -10,6 +10,9 @@ factors that have data, weighted by `weight` (what is shown is a factor's share 
 than that of its worst critical factor. A factor at or past its critical threshold makes the asset unhealthy, one at or
 past its warning degraded. Open alerts are a factor: the points of their severities (ALERT_POINTS) add up, so that one
 critical alert is critical and any other a warning. Without data nothing is known: status `unknown`, no score.
+
+An ephemeral asset (monitoring_config.ephemeral) may leave: after three expected intervals without a report it has
+departed, which is no illness; it is `unknown`, without score or advice, until it reports again.
 """
 
 from __future__ import annotations
@@ -49,6 +52,7 @@ FACTORS = (
            "Read the application's log since the errors began; roll back if a deploy came before them."),
 )  # fmt: skip
 FRESHNESS_WEIGHT = 0.2
+MISSED_WARNING, MISSED_CRITICAL = 3, 10  # expected intervals without a report
 ALERTS_WEIGHT = 0.15
 ALERT_POINTS = {"critical": 10.0, "high": 4.0, "medium": 2.0, "low": 1.0}
 ALERTS_WARNING, ALERTS_CRITICAL = 1.0, 10.0
@@ -70,6 +74,7 @@ class Facts:
     last_report: datetime | None
     expected_interval_seconds: float
     open_severities: Sequence[str] = ()
+    ephemeral: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,9 +116,17 @@ def factor_score(value: float, warning: float, critical: float) -> float:
     return float(np.interp(value, [warning / 2, warning, critical, end], [100, 75, 40, 0]))
 
 
+def has_departed(ephemeral: bool, last_report: datetime | None, expected_seconds: float, now: datetime) -> bool:
+    """Whether an asset that may leave has left: it missed as many reports as would be a warning of any other."""
+    if not ephemeral:
+        return False
+    return last_report is None or (now - last_report).total_seconds() >= MISSED_WARNING * expected_seconds
+
+
 def assess(facts: Facts, now: datetime) -> Assessment:
     """Judge what is known of an asset at `now`."""
-    if facts.last_report is None:
+    departed = has_departed(facts.ephemeral, facts.last_report, facts.expected_interval_seconds, now)
+    if facts.last_report is None or departed:
         return Assessment("unknown", None, (), ())
     judged = [
         _judge(factor, facts.values[factor.metric_name]) for factor in FACTORS if factor.metric_name in facts.values
@@ -144,7 +157,7 @@ def _freshness(facts: Facts, now: datetime) -> JudgedFactor:
     """How old the newest sample is: warning from three expected intervals, critical from ten."""
     assert facts.last_report is not None
     age = max((now - facts.last_report).total_seconds(), 0)
-    warning, critical = 3 * facts.expected_interval_seconds, 10 * facts.expected_interval_seconds
+    warning, critical = (missed * facts.expected_interval_seconds for missed in (MISSED_WARNING, MISSED_CRITICAL))
     status = _level(age, warning, critical)
     text = f"The newest sample is {age:.0f} s old (one is expected every {facts.expected_interval_seconds:g} s)"
     threshold = critical if status == "critical" else warning

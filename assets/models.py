@@ -1,10 +1,14 @@
 """What is monitored and who reports it: assets, agents, their keys, and what discovery offers."""
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
 
 from assets import topology
+from assets.heartbeats.models import Heartbeat as Heartbeat
+from assets.scraping.models import ScrapeJob as ScrapeJob
+from assets.scraping.models import ScrapeTarget as ScrapeTarget
 from assets.structures import AgentConfig, Configuration, MonitoringConfig, Tag
 from wedsync_monitor import schema
 from wedsync_monitor.structured import StructuredField
@@ -165,6 +169,9 @@ class MonitoringAgent(models.Model):
     agent_config = StructuredField(structure=AgentConfig, default=dict, blank=True)
     collection_interval = models.IntegerField(**schema.fixed(60), help_text="Seconds.")
     retention_days = models.IntegerField(**schema.fixed(90))
+    max_series = models.IntegerField(
+        null=True, blank=True, help_text="Series that it may have; the installation's limit where empty."
+    )
     compression_enabled = models.BooleanField(**schema.fixed(True))
     encryption_enabled = models.BooleanField(**schema.fixed(True))
     health_status = schema.choice(AgentHealth, AgentHealth.UNKNOWN)
@@ -184,6 +191,7 @@ class MonitoringAgent(models.Model):
             schema.one_of("monitoring_agents", "health_status", AgentHealth),
             schema.in_range("monitoring_agents", "collection_interval", 1, 86400),
             schema.in_range("monitoring_agents", "retention_days", 1, 3650),
+            schema.in_range("monitoring_agents", "max_series", 1, 10_000_000),
             schema.in_range("monitoring_agents", "metrics_collected", 0),
             schema.in_range("monitoring_agents", "bytes_transmitted", 0),
         ]
@@ -296,6 +304,59 @@ class MetricSeries(models.Model):
 
     def __str__(self) -> str:
         return self.metric_name
+
+
+class CatalogueEntry(models.Model):
+    """A metric by its name, summed up over all of its series (assets/metrics/catalogue.py)."""
+
+    metric_name = models.TextField(primary_key=True, editable=False)
+    meaning = models.TextField(default="", db_default="", blank=True, help_text="What it says, in your words.")
+    metric_types = ArrayField(models.TextField(), default=list, editable=False)
+    metric_units = ArrayField(models.TextField(), default=list, editable=False)
+    collection_methods = ArrayField(models.TextField(), default=list, editable=False)
+    labels = models.JSONField(default=dict, editable=False, help_text="The number of values of each label.")
+    series = models.BigIntegerField(**schema.fixed(0), editable=False)
+    assets = models.BigIntegerField(**schema.fixed(0), editable=False)
+    agents = models.BigIntegerField(**schema.fixed(0), editable=False)
+    first_seen = models.DateTimeField(editable=False)
+    last_seen = models.DateTimeField(editable=False)
+    refused = models.BigIntegerField(**schema.fixed(0), editable=False)
+    refused_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        db_table = "metric_catalogue"
+        ordering = ["metric_name"]
+        verbose_name_plural = "metric catalogue"
+
+    def __str__(self) -> str:
+        return self.metric_name
+
+
+class SeriesUsage(models.Model):
+    """How many series an agent has on an asset, or those without an agent (tokens), and how many were refused."""
+
+    asset = models.ForeignKey(InfrastructureAsset, on_delete=models.CASCADE, related_name="series_usage")
+    agent = models.ForeignKey(MonitoringAgent, null=True, on_delete=models.CASCADE, related_name="series_usage")
+    series = models.BigIntegerField(**schema.fixed(0))
+    refused = models.BigIntegerField(**schema.fixed(0), help_text="Times that a new series was refused.")
+    reported = models.BigIntegerField(**schema.fixed(0), help_text="Of these, told as the series series_refused.")
+    refused_at = models.DateTimeField(null=True)
+    example = models.TextField(default="", db_default="", help_text="The last one that was refused.")
+
+    class Meta:
+        db_table = "metric_series_usage"
+        verbose_name_plural = "series usage"
+        ordering = ["-series", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["asset", "agent"], nulls_distinct=False, name="metric_series_usage_once")
+        ]
+        indexes = [
+            models.Index(fields=["-series", "id"], name="idx_series_usage_size"),
+            models.Index(fields=["refused_at"], condition=models.Q(refused_at__isnull=False), name="idx_refused"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.agent or 'tokens'} on {self.asset}"
 
 
 class InfrastructureMetric(models.Model):

@@ -15,6 +15,13 @@ POLICIES = (
         ("assets.MonitoringAgent", "assets.AgentKey", "assets.EnrolmentToken"),
         managed_by(OPERATIONS, READERS),
     ),
+    Policy("scraping", ("assets.ScrapeJob", "assets.ScrapeTarget"), managed_by(OPERATIONS, READERS)),
+    Policy("heartbeats", ("assets.Heartbeat",), managed_by(OPERATIONS, READERS)),
+    Policy(
+        "metric_catalogue",
+        ("assets.CatalogueEntry", "assets.SeriesUsage"),
+        {Verb.READ: OPERATIONS | frozenset(READERS), Verb.CHANGE: OPERATIONS},
+    ),
     Policy(
         "metrics",
         ("assets.InfrastructureMetric", "assets.MetricSeries"),

@@ -20,6 +20,8 @@ class MonitoringConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults
     # Seconds between reports: what the asset's agents are told, and what its health expects.
     collection_interval: Seconds | None = None
     retention_days: Days | None = None
+    # Series that senders without an agent (people's tokens) may make on it.
+    max_series: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
     custom_metrics: list[str] = []
     # Availability promised, in percent, from which the error budget is reckoned.
     slo_target_percent: Annotated[float, Meta(ge=50, lt=100)] | None = None

@@ -17,7 +17,7 @@ from django.utils import timezone
 from assets import assessment, charts, spans, topology
 from assets.api import with_alerts
 from assets.forms import AssetForm
-from assets.metrics import query
+from assets.metrics import archive, query
 from assets.metrics.query import SeriesSelector
 from assets.models import HealthStatus, InfrastructureAsset
 from wedsync_monitor import policy
@@ -107,6 +107,7 @@ def asset_metrics(request: HttpRequest, pk: UUID) -> HttpResponse:
         "asked": request.GET.get("range", chosen),
         "asset": asset,
         "charts": drawn,
+        "notices": archive.notice(timezone.now() - spans.RANGES[chosen], timezone.now(), timezone.now()),
         "ranges": list(spans.RANGES),
         "range": chosen,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import tracemalloc  # noqa: F401  (pytest imports it where warnings are raised, and two threads at once would break it)
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -82,7 +83,8 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
 
     kept = {"auth_group", "auth_permission", "django_content_type"}
     tables = {model._meta.db_table for model in apps.get_models() if model._meta.managed} - kept
-    tables |= {"metric_frame", "metric_block", "metric_daily", "metric_daily_due"}
+    tables |= {"metric_frame", "metric_block", "metric_daily", "metric_daily_due", "metric_label"}
+    tables |= {"metric_series_change", "metric_restored", "metric_expiry"}
     with django_db_blocker.unblock():
         yield
         with connection.cursor() as cursor:

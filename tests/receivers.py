@@ -1,9 +1,11 @@
-"""A real receiver of webhooks on loopback."""
+"""Real receivers on loopback: of webhooks, and of what a bot writes to Slack."""
 
 from __future__ import annotations
 
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 
 class Receiver(ThreadingHTTPServer):
@@ -22,6 +24,32 @@ class Receiver(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/hook"
 
+    def reply(self, path: str, body: bytes) -> bytes:
+        """The answer's body to what was taken."""
+        return b""
+
+
+class Slack(Receiver):
+    """Slack's Web API as far as a bot needs it: it keeps messages and their threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: dict[str, dict[str, Any]] = {}
+        self.errors: list[str] = []
+
+    def reply(self, path: str, body: bytes) -> bytes:
+        said = json.loads(body)
+        if self.errors:
+            return json.dumps({"ok": False, "error": self.errors.pop(0)}).encode()
+        if path.endswith("/chat.update"):
+            if said["ts"] not in self.messages:
+                return b'{"ok": false, "error": "message_not_found"}'
+            self.messages[said["ts"]] |= said
+            return b'{"ok": true}'
+        stamp = f"1700000000.{len(self.messages):06}"
+        self.messages[stamp] = said
+        return json.dumps({"ok": True, "channel": "C0123", "ts": stamp}).encode()
+
 
 class Handler(BaseHTTPRequestHandler):
     server: Receiver
@@ -31,10 +59,12 @@ class Handler(BaseHTTPRequestHandler):
         self.server.hang.wait(5)
         code, headers = self.server.answers.pop(0) if self.server.answers else (200, {})
         self.server.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
+        said = self.server.reply(self.path, body) if code == 200 else b""
         self.send_response(code)
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
+        self.wfile.write(said)
 
     def log_message(self, *_: object) -> None:
         pass

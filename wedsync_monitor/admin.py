@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_celery_beat.admin import PeriodicTaskAdmin
 from django_celery_beat.models import PeriodicTask
 
-from wedsync_monitor.models import ApiToken, AuditEntry, MonitoringDashboard, User
+from wedsync_monitor.models import ApiToken, AuditEntry, DeadMansSwitch, MonitoringDashboard, User
 from wedsync_monitor.web.admin_site import OwnedModelAdmin, PolicyModelAdmin, ReadOnlyModelAdmin
 
 
@@ -31,13 +31,14 @@ class UserAdmin(PolicyModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(PolicyModelAdmin):
-    """Tokens are made by `manage.py api_token`; here they are seen and revoked."""
+    """Tokens are made by `manage.py api_token`; here they are seen, may discover assets or not, and are revoked."""
 
-    list_display = ("label", "user", "scope", "created_at", "expires_at", "revoked_at", "last_used_at")
-    list_filter = ("scope",)
+    list_display = ("label", "user", "scope", "may_discover", "created_at", "expires_at", "revoked_at", "last_used_at")
+    list_filter = ("scope", "may_discover")
     search_fields = ("label", "user__username")
     list_select_related = ("user",)
-    fields = readonly_fields = ("label", "user", "scope", "created_at", "expires_at", "revoked_at", "last_used_at")
+    readonly_fields = ("label", "user", "scope", "created_at", "expires_at", "revoked_at", "last_used_at")
+    fields = ("may_discover", *readonly_fields)
     actions = ("revoke",)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -75,3 +76,9 @@ class MonitoringDashboardAdmin(OwnedModelAdmin):
     list_filter = ("dashboard_type", "is_public")
     search_fields = ("dashboard_name",)
     list_select_related = ("created_by",)
+
+
+@admin.register(DeadMansSwitch)
+class DeadMansSwitchAdmin(PolicyModelAdmin):
+    list_display = ("switch_name", "is_enabled", "interval_seconds", "last_sent_at", "last_answer", "held_back_because")
+    readonly_fields = ("last_sent_at", "last_answer", "held_back_since", "held_back_because")

@@ -15,7 +15,7 @@ class WedsyncMonitorConfig(AppConfig):
         from wedsync_monitor.policies import POLICIES
 
         policy.register(*POLICIES)
-        audit.track(*(self.get_model(name) for name in ("User", "ApiToken", "MonitoringDashboard")))
+        audit.track(*(self.get_model(name) for name in ("User", "ApiToken", "MonitoringDashboard", "DeadMansSwitch")))
         audit.track(apps.get_model("auth.Group"), *(apps.get_model("django_celery_beat", name) for name in SCHEDULE))
         audit.track_roles()
 

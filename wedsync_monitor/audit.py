@@ -26,8 +26,12 @@ _actor: ContextVar[User | str] = ContextVar("actor", default="system")
 _UNTRACKED = {"updated_at", "created_at", "last_login", "digest", "last_used_at", "first_used_at"}
 _UNTRACKED |= {"health_status", "last_heartbeat", "last_report", "metrics_collected", "bytes_transmitted"}
 _UNTRACKED |= {"last_run_at", "total_run_count", "date_changed"}
+_UNTRACKED |= {"last_ping_at", "last_success_at", "last_duration_seconds", "last_exit_status", "last_log", "ping_count"}
+_UNTRACKED |= {"expected_from", "started_at", "has_failed", "due_at", "down_at", "next_check_at"}
+_UNTRACKED |= {"next_refresh_at", "last_refresh_at", "last_refresh_error"}
+_UNTRACKED |= {"next_signal_at", "last_sent_at", "last_answer", "held_back_since", "held_back_because"}
 # Columns of which only the change is told.
-_SECRET = {"password"}
+_SECRET = {"password", "ping_key"}
 
 
 @contextmanager

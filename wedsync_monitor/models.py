@@ -1,11 +1,16 @@
 """Tables that every app shares: people, their tokens, the audit trail and the dashboards."""
 
-from django.contrib.auth.models import AbstractUser
-from django.db import models
+from typing import Any
 
-from wedsync_monitor import schema
+from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
+from django.db import models
+from django.utils import timezone
+
+from wedsync_monitor import outgoing, schema, secrets
 from wedsync_monitor.structured import StructuredField
-from wedsync_monitor.structures import AccessControl, AnyObject, Widget
+from wedsync_monitor.structures import AccessControl, AnyObject, SignalTarget, Widget
 
 
 class User(AbstractUser):
@@ -31,6 +36,9 @@ class ApiToken(models.Model):
     label = models.TextField(help_text="What uses this token.")
     digest = models.BinaryField(max_length=32, unique=True, editable=False)
     scope = schema.choice(TokenScope, TokenScope.FULL)
+    may_discover = models.BooleanField(
+        **schema.fixed(False), help_text="Hosts that are unknown become assets when it sends their metrics."
+    )
     created_at = schema.created_at()
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -114,3 +122,95 @@ class MonitoringDashboard(models.Model):
 
     def __str__(self) -> str:
         return self.dashboard_name
+
+
+class SystemCounter(models.Model):
+    """A total of what the processes of the system have counted (wedsync_monitor.counters)."""
+
+    name = models.TextField()
+    labels = models.JSONField()
+    value = models.FloatField()
+
+    class Meta:
+        db_table = "system_counters"
+        constraints = [models.UniqueConstraint(fields=["name", "labels"], name="system_counters_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SystemProcess(models.Model):
+    """A process of the system, by its own word."""
+
+    name = models.TextField(primary_key=True)
+    kind = models.TextField()
+    pid = models.IntegerField()
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "system_processes"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SystemState(models.Model):
+    """The last word of a part of the system on itself: what was measured, who leads, beat's last gap."""
+
+    name = models.TextField(primary_key=True)
+    said = models.JSONField()
+    said_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "system_states"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def check_signal_target(target: dict[str, Any]) -> None:
+    """Raises ValidationError for an address that would never be reached. One that is sealed was checked before."""
+    url = target["url"]
+    if secrets.holds_sealed(url):
+        return
+    URLValidator(["http", "https"])(url)
+    if problem := outgoing.refusal_of_url(url):
+        raise ValidationError(problem)
+
+
+class DeadMansSwitch(models.Model):
+    """An outside address that hears from the system as long as it works; silence is the alarm, and outside."""
+
+    id = schema.uuid_key()
+    switch_name = models.TextField(unique=True)
+    target = StructuredField(
+        structure=SignalTarget,
+        check=check_signal_target,
+        help_text='{"url": "https://…"}: requested by GET, or by {"method": "POST"}. The address is kept secret.',
+    )
+    interval_seconds = models.IntegerField(**schema.fixed(60), help_text="Seconds between two signals.")
+    is_enabled = models.BooleanField(**schema.fixed(True))
+    next_signal_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_sent_at = models.DateTimeField(null=True, editable=False, help_text="When a signal last arrived.")
+    last_answer = models.TextField(**schema.fixed(""), editable=False)
+    held_back_since = models.DateTimeField(null=True, editable=False)
+    held_back_because = models.TextField(**schema.fixed(""), editable=False)
+    created_at = schema.created_at()
+    updated_at = schema.updated_at()
+
+    class Meta:
+        db_table = "dead_mans_switches"
+        ordering = ["switch_name"]
+        verbose_name = "dead man's switch"
+        verbose_name_plural = "dead man's switches"
+        indexes = [models.Index(fields=["next_signal_at"], name="idx_dead_mans_switches_due")]
+        constraints = [schema.in_range("dead_mans_switches", "interval_seconds", 10, 86400)]
+
+    def __str__(self) -> str:
+        return self.switch_name
+
+    @property
+    def last_arrived(self) -> bool:
+        """Whether the last signal was answered with a success."""
+        return self.last_answer.startswith("answered 2")

@@ -168,7 +168,7 @@ def _cut(connected: socket.socket) -> None:
         socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
 
-def _parts_of(url: str) -> tuple[SplitResult, str, int]:
+def parts_of(url: str) -> tuple[SplitResult, str, int]:
     """The URL's parts, its host and port. Raises Forbidden for one that is not to be requested."""
     try:
         parts = urlsplit(url)
@@ -183,7 +183,7 @@ def _parts_of(url: str) -> tuple[SplitResult, str, int]:
 def request(method: str, url: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
     """Send one request and read at most MAX_ANSWER_BYTES of its answer. Raises Forbidden, Unreachable."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    parts, host, port = _parts_of(url)
+    parts, host, port = parts_of(url)
     addresses = checked_addresses(host, port)
     context = ssl.create_default_context() if parts.scheme == "https" else None
     connection = _PinnedConnection(host, port, addresses, context, deadline)

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from django.db import connection, transaction
 
+log = logging.getLogger(__name__)
+
 DAYS_AHEAD = 3
+
+# What is asked, with its first day, before a partition of a table is dropped. It answers False where the partition
+# stays for now, and raises KeptBack where it must stay because something failed.
+BeforeDrop = Callable[[date], bool]
+_before_drop: dict[str, BeforeDrop] = {}
+
+
+class KeptBack(Exception):
+    """A partition that is over was not dropped; the text says why."""
+
+
+def before_drop(table_name: str, ask: BeforeDrop) -> None:
+    """Ask `ask` before partitions of this table are dropped; an app calls it once, when it is ready."""
+    _before_drop[table_name] = ask
 
 
 @dataclass(frozen=True)
@@ -58,12 +75,31 @@ def ensure(table: PartitionedTable, days: Iterable[date]) -> list[str]:
 
 
 def maintain(table: PartitionedTable, today: date) -> tuple[list[str], list[str]]:
-    """Make the partitions of the retention's days and a few ahead, drop older ones; answers (made, dropped)."""
+    """Make the partitions of the retention's days and a few ahead, drop older ones; answers (made, dropped).
+
+    Raises KeptBack, once all else is done, where a partition could not be dropped.
+    """
     oldest = today - timedelta(days=table.retention_days)
     span = (today + DAYS_AHEAD * timedelta(days=1) - oldest).days
     made = ensure(table, (oldest + timedelta(days=offset) for offset in range(span + 1)))
-    dropped = [name for day, name in existing(table).items() if table.after(day) <= oldest]
-    for name in dropped:
-        with connection.cursor() as cursor:
-            cursor.execute(f"DROP TABLE IF EXISTS {name}")
+    over = sorted((day, name) for day, name in existing(table).items() if table.after(day) <= oldest)
+    dropped, trouble = [], []
+    for day, name in over:
+        try:
+            if _drop(table, day, name):
+                dropped.append(name)
+        except KeptBack as error:
+            log.error("%s is kept, although it is over: %s", name, error)
+            trouble.append(f"{name}: {error}")
+    if trouble:
+        raise KeptBack(f"{len(trouble)} partitions are over and were not dropped; first {trouble[0]}")
     return made, dropped
+
+
+def _drop(table: PartitionedTable, day: date, name: str) -> bool:
+    ask = _before_drop.get(table.name)
+    if ask is not None and not ask(day):
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS {name}")
+    return True

@@ -1,4 +1,4 @@
-"""Who may do what with dashboards, people, tokens and the audit trail."""
+"""Who may do what with dashboards, people, tokens, the audit trail and the system itself."""
 
 from django.db.models import Q
 
@@ -6,6 +6,8 @@ from wedsync_monitor.models import User
 from wedsync_monitor.policy import EVERY_ROLE, Policy, Role, Verb, managed_by, roles_of
 
 ADMINISTRATORS = frozenset({Role.SYSTEM_ADMIN})
+# Whoever keeps this system itself running.
+KEEPERS = ADMINISTRATORS | {Role.SRE}
 
 
 def _named(person: User, access: str) -> Q:
@@ -34,7 +36,17 @@ POLICIES = (
     ),
     Policy("users", ("wedsync_monitor.User", "auth.Group"), managed_by(ADMINISTRATORS)),
     Policy("tokens", ("wedsync_monitor.ApiToken",), managed_by(ADMINISTRATORS)),
-    Policy("audit", ("wedsync_monitor.AuditEntry",), {Verb.READ: ADMINISTRATORS | {Role.SRE}}),
+    Policy(
+        "system",
+        (
+            "wedsync_monitor.DeadMansSwitch",
+            "wedsync_monitor.SystemCounter",
+            "wedsync_monitor.SystemProcess",
+            "wedsync_monitor.SystemState",
+        ),
+        managed_by(KEEPERS, {Role.OPS_ENGINEER}),
+    ),
+    Policy("audit", ("wedsync_monitor.AuditEntry",), {Verb.READ: KEEPERS}),
     Policy(
         "schedule",
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import uuid
 from typing import Any
 
@@ -97,3 +98,10 @@ def in_range(table: str, column: str, low: float | None = None, high: float | No
         name=f"{table}_{column}_range",
         violation_error_message=f"{column} must be {text}.",
     )
+
+
+def free_name(model: type[models.Model], column: str, wanted: str) -> str:
+    """`wanted`, or with a number behind it where another row has that name already."""
+    taken = set(model._default_manager.filter(**{f"{column}__startswith": wanted}).values_list(column, flat=True))
+    numbered = (f"{wanted}-{number}" for number in itertools.count(2))
+    return wanted if wanted not in taken else next(name for name in numbered if name not in taken)

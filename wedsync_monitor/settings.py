@@ -119,13 +119,28 @@ INGEST_MAX_DECODED_BYTES = env.int("WEDSYNC_INGEST_MAX_DECODED_BYTES", default=3
 
 METRIC_RETENTION_DAYS = env.int("WEDSYNC_METRIC_RETENTION_DAYS", default=90)
 METRIC_DAILY_RETENTION_DAYS = env.int("WEDSYNC_METRIC_DAILY_RETENTION_DAYS", default=5 * 366)
+# Where days of metrics are kept as Parquet files before they are dropped; nowhere unless it is set.
+METRIC_ARCHIVE_DIR = env.str("WEDSYNC_METRIC_ARCHIVE_DIR", default="")
+# Series that an agent may have, that tokens may make on one asset, and that all may make of one metric name.
+METRIC_MAX_SERIES_PER_AGENT = env.int("WEDSYNC_METRIC_MAX_SERIES_PER_AGENT", default=10_000)
+METRIC_MAX_SERIES_PER_ASSET = env.int("WEDSYNC_METRIC_MAX_SERIES_PER_ASSET", default=10_000)
+METRIC_MAX_SERIES_PER_NAME = env.int("WEDSYNC_METRIC_MAX_SERIES_PER_NAME", default=1_000_000)
+# What one PromQL query may read and how long it may take.
+QUERY_MAX_SERIES = env.int("WEDSYNC_QUERY_MAX_SERIES", default=20_000)
+QUERY_MAX_SAMPLES = env.int("WEDSYNC_QUERY_MAX_SAMPLES", default=5_000_000)
+QUERY_TIMEOUT_SECONDS = env.float("WEDSYNC_QUERY_TIMEOUT_SECONDS", default=30.0)
 # Rules judge windows that end so long before now, in which the newest samples are complete.
 EVALUATION_DELAY_SECONDS = env.float("WEDSYNC_EVALUATION_DELAY_SECONDS", default=0.5)
+# How many messages a minute one channel of people gets, and after how many of a kind a summary takes their place.
+NOTIFICATIONS_PER_MINUTE = env.int("WEDSYNC_NOTIFICATIONS_PER_MINUTE", default=60)
+NOTIFICATION_STORM_AFTER = env.int("WEDSYNC_NOTIFICATION_STORM_AFTER", default=10)
 # A sample that comes in later than this after its own time is back-filled: kept, and judged by no rule.
 EVALUATION_LATENESS_SECONDS = env.int("WEDSYNC_EVALUATION_LATENESS_SECONDS", default=600)
 
 # Private networks that webhooks and probes may reach, as CIDRs; cloud metadata addresses never.
 OUTGOING_ALLOWED_NETWORKS = env.list("WEDSYNC_ALLOWED_NETWORKS", default=[])
+# The folder of the lists of scrape targets; a job names files in it and nothing else of this machine.
+FILE_SD_DIR = Path(env.str("WEDSYNC_FILE_SD", default=str(DATA_DIR / "file_sd")))
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="smtp://127.0.0.1:25")
 vars().update(EMAIL_CONFIG)
@@ -140,7 +155,7 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "wedsync_monitor.beat:LeadingScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_TIMEZONE = "UTC"
 CELERY_TASK_DEFAULT_QUEUE = "default"

@@ -31,3 +31,10 @@ class Widget(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     environment: str = ""
     text: str = ""
     width: int = 6
+
+
+class SignalTarget(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Where a dead man's switch sends its signals; whoever knows the address can send them too."""
+
+    url: Secret
+    method: Literal["GET", "POST"] = "GET"

@@ -1,23 +1,38 @@
-"""The shared background work: partitions made ahead, and the sign that beat and a worker are alive."""
+"""The shared background work: partitions made ahead, beat's sign of life, and what the system observes of itself."""
 
 from datetime import UTC, datetime
 
 from celery import shared_task
 from django.core.cache import cache
 
-from wedsync_monitor import partitions
+from wedsync_monitor import dead_mans_switch, partitions
+from wedsync_monitor.readiness import BEAT_SEEN, PARTITIONS_KEPT
 from wedsync_monitor.retention import partitioned_tables
-
-BEAT_SEEN = "beat-seen"
+from wedsync_monitor.selfmonitoring import recording
 
 
 @shared_task
 def maintain_partitions() -> None:
+    kept = []
     for table in partitioned_tables():
-        partitions.maintain(table, datetime.now(UTC).date())
+        try:
+            partitions.maintain(table, datetime.now(UTC).date())
+        except partitions.KeptBack as error:
+            kept.append(str(error))
+    cache.set(PARTITIONS_KEPT, "; ".join(kept), timeout=None)
 
 
 @shared_task
 def note_beat() -> None:
     """Say that beat sent a tick and a worker took it (read by /readyz)."""
     cache.set(BEAT_SEEN, datetime.now(UTC).timestamp(), timeout=None)
+
+
+@shared_task
+def observe_system() -> None:
+    recording.observe(datetime.now(UTC))
+
+
+@shared_task
+def signal_outside() -> None:
+    dead_mans_switch.signal_due(datetime.now(UTC))

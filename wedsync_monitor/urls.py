@@ -6,6 +6,8 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from alerts.external_api import ExternalAlerts
+from alerts.link_views import acknowledge_by_link
 from wedsync_monitor import readiness
 from wedsync_monitor.api.audit import Audit
 from wedsync_monitor.api.dashboards import Dashboard, Dashboards
@@ -30,6 +32,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="schema"),
     path("api/docs", docs, name="docs"),
     path("", include("assets.metrics.protocols.urls")),
+    path("api/v1/", include("assets.metrics.promql.urls")),
+    path("", include("assets.heartbeats.urls")),
+    path("acknowledge/<str:token>", acknowledge_by_link, name="acknowledge-link"),
+    path("api/v2/alerts", ExternalAlerts.as_view(), name="external-alerts"),
     path("api/monitoring/", include("assets.urls")),
     path("api/monitoring/", include("alerts.urls")),
     path("api/monitoring/", include("synthetic.urls")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -40,6 +40,11 @@ class Message:
     runbook_url: str
     business_impact: str
     link: str
+    # What the receiver knows the first message of this alert by, where it said so.
+    earlier: str = ""
+    # Where whoever gets it can acknowledge it without signing in; empty where that is not asked.
+    acknowledge_link: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def headline(self) -> str:
         """One line: what happened to what."""
@@ -52,11 +57,14 @@ class Message:
             "acknowledged": "Acknowledged",
             "data_missing": "No data",
             "data_back": "Data is back",
+            "summary": "Summary",
         }
         return f"[{words.get(self.event, self.event)}] {self.title}"
 
 
 class Channel(Protocol):
-    """Sends `message` as `config` says (its secrets opened). Raises NotDelivered."""
+    """Sends `message` as `config` says (its secrets opened); may answer what the receiver knows the message by.
 
-    def __call__(self, config: Mapping[str, Any], message: Message) -> None: ...
+    Raises NotDelivered."""
+
+    def __call__(self, config: Mapping[str, Any], message: Message) -> str | None: ...

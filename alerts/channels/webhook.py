@@ -11,8 +11,12 @@ from typing import Any
 
 import msgspec
 
+from alerts.channels import templates
 from alerts.channels.base import Message, NotDelivered
 from wedsync_monitor import outgoing
+
+# Of a message, what a body does not say.
+UNSAID = frozenset({"earlier", "labels"})
 
 
 def sign(secret: str, timestamp: int, body: bytes) -> str:
@@ -21,12 +25,24 @@ def sign(secret: str, timestamp: int, body: bytes) -> str:
     return f"t={timestamp},v1={digest}"
 
 
-def body_of(message: Message) -> bytes:
-    return msgspec.json.encode({"version": 1, **msgspec.to_builtins(message)})
+def values_of(message: Message) -> dict[str, Any]:
+    """What a body may say, by its name."""
+    values: dict[str, Any] = msgspec.to_builtins(message)
+    for ours in UNSAID:
+        values.pop(ours)
+    return {"version": 1, **values, "headline": message.headline()}
+
+
+def body_of(config: Mapping[str, Any], message: Message) -> bytes:
+    values = values_of(message)
+    if template := config.get("template"):
+        return msgspec.json.encode(templates.fill(template, values))
+    values.pop("headline")
+    return msgspec.json.encode(values)
 
 
 def send(config: Mapping[str, Any], message: Message) -> None:
-    body = body_of(message)
+    body = body_of(config, message)
     headers = {
         **config.get("headers", {}),
         "Content-Type": "application/json",
@@ -39,15 +55,22 @@ def send(config: Mapping[str, Any], message: Message) -> None:
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str]) -> outgoing.Answer:
-    """POST and judge the answer: 2xx arrived; 408, 429 and 5xx are worth another try; others are not."""
+    """POST and judge the answer. Raises NotDelivered."""
     try:
         answer = outgoing.request("POST", url, body=body, headers=headers)
     except (outgoing.Forbidden, outgoing.Unreachable) as error:
         # What is forbidden may be allowed, and resolve to something else, a minute later.
         raise NotDelivered(str(error)) from error
+    if problem := failure(answer):
+        raise problem
+    return answer
+
+
+def failure(answer: outgoing.Answer) -> NotDelivered | None:
+    """2xx arrived; 408, 425, 429 and 5xx are worth another try; others are not."""
     if 200 <= answer.status < 300:
-        return answer
+        return None
     again = answer.status in (408, 425, 429) or answer.status >= 500
     wish = answer.headers.get("retry-after", "")
     pause = timedelta(seconds=min(int(wish), 3600)) if wish.isdigit() else None
-    raise NotDelivered(f"the receiver answered {answer.status}", permanent=not again, retry_after=pause)
+    return NotDelivered(f"the receiver answered {answer.status}", permanent=not again, retry_after=pause)

@@ -16,6 +16,7 @@ from alerts.models.choices import (
 )
 from alerts.models.deliveries import NotificationDelivery
 from alerts.models.escalation import EscalationPolicy
+from alerts.models.external import ExternalAlert
 from alerts.models.instances import AlertEvent, AlertInstance
 from alerts.models.maintenance import MaintenanceWindow, Silence
 from alerts.models.oncall import ContactPreference, OnCallOverride, OnCallSchedule
@@ -32,6 +33,7 @@ __all__ = [
     "DeliveryStatus",
     "EscalationPolicy",
     "EventKind",
+    "ExternalAlert",
     "ImpactLevel",
     "InUse",
     "MaintenanceType",

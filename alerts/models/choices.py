@@ -15,6 +15,7 @@ class AlertType(models.TextChoices):
     ANOMALY = "anomaly"
     COMPOSITE = "composite"
     ABSENCE = "absence"
+    EXTERNAL = "external"
 
 
 class AlertStatus(models.TextChoices):

@@ -20,7 +20,18 @@ class NotificationDelivery(models.Model):
     status = schema.choice(DeliveryStatus, DeliveryStatus.QUEUED)
     attempts = models.IntegerField(**schema.fixed(0))
     next_attempt_at = models.DateTimeField(help_text="Due from then on; a claim moves it ahead.")
+    receipt = models.TextField(**schema.fixed(""), help_text="What the receiver knows the message by.")
+    link_used_at = models.DateTimeField(null=True, blank=True, help_text="Acknowledged by its link at that time.")
     last_error = models.TextField(**schema.fixed(""))
+    last_attempt_at = models.DateTimeField(null=True, blank=True)
+    told_by = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="The summary it is part of.",
+    )
     created_at = schema.created_at()
     delivered_at = models.DateTimeField(null=True, blank=True)
 
@@ -30,6 +41,11 @@ class NotificationDelivery(models.Model):
         verbose_name_plural = "notification deliveries"
         indexes = [
             models.Index(fields=["next_attempt_at"], condition=Q(status="queued"), name="idx_deliveries_due"),
+            models.Index(
+                fields=["channel_key", "last_attempt_at"],
+                condition=Q(last_attempt_at__isnull=False),
+                name="idx_deliveries_channel",
+            ),
             models.Index(fields=["-created_at"], name="idx_deliveries_created"),
         ]
         constraints = [

@@ -12,6 +12,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from alerts import conditions, escalation
+from alerts.channels.checks import check_channels
 from alerts.models.choices import AlertStatus
 from alerts.models.oncall import OnCallSchedule, check_people
 from alerts.suppression.recurrence import Unusable, zone_of
@@ -25,7 +26,7 @@ class EscalationPolicy(models.Model):
     id = schema.uuid_key()
     policy_name = models.TextField(unique=True)
     policy_description = models.TextField(null=True, blank=True)
-    escalation_steps = StructuredField(structure=conditions.EscalationSteps)
+    escalation_steps = StructuredField(structure=conditions.EscalationSteps, check=check_channels)
     business_hours = StructuredField(structure=conditions.BusinessHours, default=dict, blank=True)
     holiday_schedule = StructuredField(structure=conditions.HolidaySchedule, default=dict, blank=True)
     repeat_escalation = models.BooleanField(**schema.fixed(False))

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from alerts import conditions
+from alerts.channels.checks import check_channels
 from alerts.models.choices import ImpactLevel, MaintenanceType, WindowStatus
 from alerts.suppression import matching
 from alerts.suppression.recurrence import Schedule, Span, Unusable
@@ -34,7 +35,9 @@ class MaintenanceWindow(models.Model):
     recurrence_config = StructuredField(structure=conditions.Recurrence, null=True, blank=True)
     maintenance_type = schema.choice(MaintenanceType, MaintenanceType.PLANNED)
     impact_level = schema.choice(ImpactLevel, ImpactLevel.LOW)
-    notification_config = StructuredField(structure=conditions.WindowNotification, default=dict, blank=True)
+    notification_config = StructuredField(
+        structure=conditions.WindowNotification, check=check_channels, default=dict, blank=True
+    )
     alert_suppression = models.BooleanField(**schema.fixed(True))
     status = schema.choice(WindowStatus, WindowStatus.SCHEDULED)
     actual_start_time = models.DateTimeField(null=True, blank=True)

@@ -9,6 +9,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from alerts import conditions
+from alerts.channels.checks import check_channels
 from alerts.models.choices import AlertStatus, AlertType, DeliveryStatus, Severity
 from alerts.models.escalation import EscalationPolicy
 from wedsync_monitor import outgoing, schema
@@ -47,7 +48,9 @@ class AlertRule(models.Model):
     escalation_policy = models.ForeignKey(
         EscalationPolicy, null=True, blank=True, on_delete=models.SET_NULL, related_name="rules"
     )
-    notification_channels = StructuredField(structure=conditions.Channels, default=list, blank=True)
+    notification_channels = StructuredField(
+        structure=conditions.Channels, check=check_channels, default=list, blank=True
+    )
     auto_resolve_timeout = models.IntegerField(null=True, blank=True, help_text="Seconds.")
     runbook_url = models.TextField(null=True, blank=True, validators=[URLValidator(["http", "https"])])
     business_impact = models.TextField(null=True, blank=True)

@@ -42,9 +42,10 @@ def build(timestamps: Ints, values: Floats) -> Block:
 
 def open_up(instants: int, times: bytes, ends: list[int], columns: bytes) -> tuple[Ints, Floats]:
     """The instants and values of a block."""
-    parts = [columns[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-    values = codec.decode_many(parts, [instants] * len(parts))
-    return codec.decode_instants(times, instants), np.column_stack(values)
+    until = np.array(ends, dtype=np.int64)
+    starts = np.append(0, until[:-1])
+    values = codec.decode(columns, starts, until, np.full(len(until), instants))
+    return codec.decode_instants(times, instants), np.ascontiguousarray(values.reshape(len(until), instants).T)
 
 
 def merge(known: tuple[Ints, Floats], new: tuple[Ints, Floats]) -> tuple[Ints, Floats]:

@@ -13,7 +13,7 @@ NaN means "no sample". A column is coded in the smallest of these ways:
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import zstandard
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Words = NDArray[np.uint64]
+Octets = NDArray[np.uint8]
 
 _CONSTANT, _DECIMAL, _XOR, _EMPTY = range(4)
 _WITH_GAPS = 0x80
@@ -133,65 +134,121 @@ def decode_instants(coded: bytes, count: int) -> Ints:
     return instants
 
 
+def decode_many_instants(coded: Sequence[bytes], counts: Ints) -> Ints:
+    """The instants of many, one after the other. Those at equal distances, nearly all, are computed at once."""
+    heads = np.frombuffer(b"".join([one[:16] for one in coded]), "<i8").reshape(-1, 2)
+    begins = np.cumsum(counts) - counts
+    places = np.arange(int(counts.sum())) - np.repeat(begins, counts)
+    instants: Ints = np.repeat(heads[:, 0], counts) + places * np.repeat(heads[:, 1], counts)
+    for place, one in enumerate(coded):
+        if len(one) > 16:
+            begin = begins[place]
+            instants[begin : begin + counts[place]] = decode_instants(one, int(counts[place]))
+    return instants
+
+
 def _unshuffle(coded: bytes | memoryview, count: int) -> Words:
     raw = zstandard.ZstdDecompressor().decompress(coded, max_output_size=8 * count)
     return np.ascontiguousarray(np.frombuffer(raw, np.uint8).reshape(8, count).T).view("<u8").ravel()
 
 
-def decode_many(columns: Sequence[bytes], counts: Sequence[int]) -> list[Floats]:
-    """The columns, of which columns[i] has counts[i] instants; all decimal ones are unpacked in one pass."""
-    found: list[Floats | None] = [None] * len(columns)
-    gaps: dict[int, NDArray[np.bool_]] = {}
-    decimals: list[tuple[int, bytes, int]] = []
-    for place, (column, count) in enumerate(zip(columns, counts, strict=True)):
-        kind, body, full = column[0] & ~_WITH_GAPS, column[1:], count
-        if column[0] & _WITH_GAPS:
-            size = (count + 7) // 8
-            there = np.unpackbits(np.frombuffer(body, np.uint8, size), count=count, bitorder="little").view(np.bool_)
-            gaps[place], body, full = there, body[size:], int(np.count_nonzero(there))
-        if kind == _DECIMAL:
-            decimals.append((place, body, full))
-        else:
-            found[place] = _decode_one(kind, body, full)
-    for (place, _, _), values in zip(decimals, _decode_decimals(decimals), strict=True):
-        found[place] = values
-    for place, there in gaps.items():
-        filled = np.full(counts[place], np.nan)
-        filled[there] = found[place]
-        found[place] = filled
-    return [column for column in found if column is not None]
+def decode(packed: bytes, starts: Ints, ends: Ints, counts: Ints) -> Floats:
+    """The values of columns that lie anywhere in `packed`, in the order given and one after the other: column i is
+    packed[starts[i]:ends[i]] and has counts[i] instants. All columns that are coded alike and equally long are
+    unpacked in one pass.
+
+    Raises ValueError for a column that is coded in no known way.
+    """
+    # Whatever begins within the bytes can be read as a word.
+    octets = np.frombuffer(packed + bytes(8), np.uint8)
+    heads = octets[starts]
+    full, values_from, there = counts, starts + 1, None
+    if gapped := np.flatnonzero(heads & _WITH_GAPS).tolist():
+        full, values_from, there = _bitmaps(octets, np.array(gapped), counts, values_from)
+    kinds = (heads & np.uint8(_WITH_GAPS - 1)).astype(np.int64)
+    begins = np.cumsum(full) - full
+    values = np.empty(int(full.sum()))
+    for chosen in _alike(kinds, full):
+        kind, count = int(kinds[chosen[0]]), int(full[chosen[0]])
+        if kind >= len(_READERS):
+            raise ValueError(f"no column is coded as {kind}")
+        values[begins[chosen][:, None] + np.arange(count)] = _READERS[kind](
+            octets, values_from[chosen], ends[chosen], count
+        )
+    if there is None:
+        return values
+    spread = np.full(len(there), np.nan)
+    spread[there] = values
+    return spread
 
 
-def _decode_one(kind: int, body: bytes, count: int) -> Floats:
-    if kind == _EMPTY:
-        return np.full(count, np.nan)
-    if kind == _CONSTANT:
-        return np.repeat(np.frombuffer(body, "<u8"), count).view(np.float64)
-    if kind == _XOR:
-        return np.bitwise_xor.accumulate(_unshuffle(body, count)).view(np.float64)
-    raise ValueError(f"no column is coded as {kind}")
+def _alike(kinds: Ints, counts: Ints) -> list[Ints]:
+    """The places of columns of one kind with one number of values: each are a matrix."""
+    keys = kinds << 32 | counts
+    order = np.argsort(keys, kind="stable")
+    return [part for part in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1) if len(part)]
 
 
-def _decode_decimals(coded: Sequence[tuple[int, bytes, int]]) -> list[Floats]:
-    """All packed numbers by one unaligned read each, whatever their widths (place, body, count of each column)."""
-    if not coded:
-        return []
-    heads = [_DECIMAL_HEAD.unpack_from(body) for _, body, _ in coded]
-    places, bits, firsts = (np.array(part) for part in zip(*heads, strict=True))
-    counts = np.array([count for _, _, count in coded], dtype=np.int64)
-    bodies = [body[_DECIMAL_HEAD.size :] for _, body, _ in coded]
-    sizes = np.array([len(body) for body in bodies], dtype=np.int64)
-    packed = np.frombuffer(b"".join(bodies) + bytes(8), np.uint8)
-    words = np.lib.stride_tricks.as_strided(packed[:8].view("<u8"), (len(packed) - 7,), (1,), writeable=False)
-    starts = np.cumsum(counts) - counts
-    position = np.arange(int(counts.sum())) - np.repeat(starts, counts)
-    width = np.repeat(bits, counts).astype(np.int64)
+def runs(starts: Ints, counts: Ints) -> Ints:
+    """starts[0], starts[0] + 1, … counts[0] of them, then the same of the next."""
+    before = np.cumsum(counts) - counts
+    return np.repeat(starts - before, counts) + np.arange(int(counts.sum()))
+
+
+def _bitmaps(octets: Octets, gapped: Ints, counts: Ints, starts: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+    """How many values each column has, where they begin, and which instants of all columns have one."""
+    there = np.ones(int(counts.sum()), dtype=bool)
+    size = counts[gapped]
+    at = runs(starts[gapped] * 8, size)
+    set_ = ((octets[at >> 3] >> (at & 7).astype(np.uint8)) & 1).view(np.bool_)
+    there[runs((np.cumsum(counts) - counts)[gapped], size)] = set_
+    full, values_from = counts.copy(), starts.copy()
+    full[gapped] = np.add.reduceat(set_, np.cumsum(size) - size, dtype=np.int64)
+    values_from[gapped] += (size + 7) // 8
+    return full, values_from, there
+
+
+def _words(octets: Octets) -> Words:
+    """The little-endian word that begins at each octet."""
+    return np.lib.stride_tricks.as_strided(octets[:8].view("<u8"), (len(octets) - 7,), (1,), writeable=False)
+
+
+def _read_constants(octets: Octets, starts: Ints, ends: Ints, count: int) -> Floats:
+    return _words(octets)[starts].view(np.float64)[:, None]
+
+
+def _read_nothing(octets: Octets, starts: Ints, ends: Ints, count: int) -> Floats:
+    return np.full((len(starts), count), np.nan)
+
+
+def _read_xor(octets: Octets, starts: Ints, ends: Ints, count: int) -> Floats:
+    inflate, view, size = zstandard.ZstdDecompressor().decompress, octets.data, 8 * count
+    places = zip(starts.tolist(), ends.tolist(), strict=True)
+    raw = b"".join([inflate(view[at:end], max_output_size=size) for at, end in places])
+    mixed = np.ascontiguousarray(np.frombuffer(raw, np.uint8).reshape(-1, 8, count).transpose(0, 2, 1))
+    return np.bitwise_xor.accumulate(mixed.view("<u8")[:, :, 0], axis=1).view(np.float64)
+
+
+def _read_decimals(octets: Octets, starts: Ints, ends: Ints, count: int) -> Floats:
+    """All packed numbers by one unaligned read each, whatever their widths."""
+    words = _words(octets)
+    places, bits, firsts = octets[starts], octets[starts + 1].astype(np.int64), words[starts + 2].view(np.int64)
     # The first number of a column stands in its head and takes no bits.
-    at = np.repeat((np.cumsum(sizes) - sizes) * 8, counts) + np.maximum(position - 1, 0) * width
-    zigzag = (words[at >> 3] >> (at & 7).astype(np.uint64)) & ((np.uint64(1) << width.astype(np.uint64)) - np.uint64(1))
-    steps = (zigzag >> np.uint64(1)).view(np.int64) ^ -(zigzag & np.uint64(1)).view(np.int64)
-    steps[starts] = firsts
-    numbers = np.cumsum(steps)
-    before = numbers[starts] - firsts
-    values = (numbers - np.repeat(before, counts)) / np.repeat(10.0 ** places.astype(np.float64), counts)
-    return np.split(values, starts[1:])
+    at = bits[:, None] * np.arange(count - 1) + ((starts + _DECIMAL_HEAD.size) * 8)[:, None]
+    zigzag = words[at >> 3]
+    at &= 7
+    zigzag >>= at.view(np.uint64)
+    zigzag &= ((np.uint64(1) << bits.view(np.uint64)) - np.uint64(1))[:, None]
+    numbers = np.empty((len(starts), count), np.int64)
+    numbers[:, 0] = firsts
+    numbers[:, 1:] = (zigzag >> np.uint64(1)).view(np.int64) ^ -(zigzag & np.uint64(1)).view(np.int64)
+    np.cumsum(numbers, axis=1, out=numbers)
+    return numbers / (10.0 ** places.astype(np.float64))[:, None]
+
+
+_READERS: tuple[Callable[[Octets, Ints, Ints, int], Floats], ...] = (
+    _read_constants,
+    _read_decimals,
+    _read_xor,
+    _read_nothing,
+)

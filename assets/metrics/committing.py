@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -18,12 +19,16 @@ from uuid import UUID
 import psycopg
 
 from assets.metrics.frames import COPY_HEADER, COPY_INTO, COPY_TRAILER
+from wedsync_monitor import counters
+from wedsync_monitor.connections import connect, conninfo
 
 log = logging.getLogger(__name__)
 
 _MAX_BYTES_PER_COMMIT = 32 * 1024 * 1024
 _MAX_BYTES_WAITING = 256 * 1024 * 1024
 _COMMIT_TIMEOUT_SECONDS = 30
+_COMMITS = counters.key("wedsync_ingest_commits_total")
+_WAITED = counters.key("wedsync_ingest_commit_wait_seconds_total")
 
 _STILL_VALID = """
     SELECT key.id FROM agent_keys key JOIN monitoring_agents agent ON agent.id = key.agent_id AND agent.is_active
@@ -78,13 +83,17 @@ class Committer:
     def submit(self, rows: bytes, credential: UUID | None = None) -> None:
         """Store `rows` durably. Raises Revoked, Unavailable, or psycopg.Error for rows that cannot be stored."""
         submission = _Submission(rows, credential)
+        began = time.perf_counter()
         with self._wake:
             if self._waiting_bytes + len(rows) > _MAX_BYTES_WAITING:
                 raise Unavailable("too many samples are waiting to be stored")
             self._waiting.append(submission)
             self._waiting_bytes += len(rows)
             self._wake.notify()
-        submission.wait()
+        try:
+            submission.wait()
+        finally:
+            counters.add(_WAITED, time.perf_counter() - began)
 
     def _run(self) -> None:
         while True:
@@ -99,6 +108,7 @@ class Committer:
                 for submission in batch:
                     submission.finish(Unavailable(str(error)))
                 continue
+            counters.add(_COMMITS)
             for submission in batch:
                 submission.finish(Revoked() if submission.credential in refused else None)
 
@@ -136,7 +146,7 @@ class Committer:
 
     def _connect(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._conninfo)
+            self._connection = connect(self._conninfo, _COMMIT_TIMEOUT_SECONDS)
         return self._connection
 
     def _fail(self, batch: Sequence[_Submission], error: psycopg.Error) -> None:
@@ -169,22 +179,6 @@ def _copy_into(connection: psycopg.Connection[Any], table: str, rows: Sequence[b
         copy.write(b"".join([COPY_HEADER, *rows, COPY_TRAILER]))
 
 
-def connect(conninfo: dict[str, Any]) -> psycopg.Connection[Any]:
-    """An autocommit connection beside Django's, with short waits for what is away or hangs."""
-    limits = {"connect_timeout": 5, "tcp_user_timeout": 10_000, "keepalives_idle": 10}
-    connection = psycopg.connect(**(limits | conninfo), autocommit=True)
-    connection.execute(f"SET statement_timeout = '{_COMMIT_TIMEOUT_SECONDS}s'")
-    return connection
-
-
-def conninfo() -> dict[str, Any]:
-    """Django's database as psycopg names it."""
-    from django.db import connection
-
-    own = ("client_encoding", "cursor_factory", "context", "prepare_threshold")
-    return {name: value for name, value in connection.get_connection_params().items() if name not in own}
-
-
 _Place = tuple[int, str, str, str]
 _committers: dict[_Place, Committer] = {}
 _lock = threading.Lock()
@@ -215,7 +209,7 @@ def lookup_connection() -> psycopg.Connection[Any]:
     own = place()
     if getattr(_local, "place", None) != own or _local.connection.closed or _local.connection.broken:
         try:
-            _local.connection, _local.place = connect(conninfo()), own
+            _local.connection, _local.place = connect(conninfo(), _COMMIT_TIMEOUT_SECONDS), own
         except psycopg.OperationalError as error:
             raise Unavailable(str(error)) from error
     connection: psycopg.Connection[Any] = _local.connection

@@ -4,10 +4,12 @@
    time; what came late is merged with the block that is there. The day is noted as due in the same transaction.
 2. A partition of the head that is empty then is dropped.
 3. Days that are due and over get their daily rows, from the statistics of their blocks.
+4. Blocks that their agent or asset keeps for a shorter time than the installation are removed (`retention`).
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +20,12 @@ from uuid import UUID
 import numpy as np
 from django.db import connection, transaction
 
-from assets.metrics import blocks, head
+from assets.metrics import blocks, head, retention
 from assets.metrics.frames import Frames, parse_frames
 
 # An hour is closed once samples that are a little late are in.
 GRACE = timedelta(minutes=10)
+HOUR_MS = 3_600_000
 _FRAMES_AT_ONCE = 20_000
 _DAYS_AT_ONCE = 500
 _LOCK = 0x7765645F_626C6F63
@@ -38,29 +41,32 @@ class Report:
     blocks: int = 0
     days: int = 0
     partitions_dropped: int = 0
+    expired: int = 0
 
 
 def compact(now: datetime, step: Step = lambda name: None) -> Report:
     """Do what is due at `now`; `step` is told of each point at which a crash could come."""
     report = Report()
-    with _alone() as mine:
+    with alone() as mine:
         if not mine:
             return report
         for hour in head.closed_hours(now - GRACE):
             for assets in _portions(hour):
                 with transaction.atomic():
-                    _compact(hour, assets, report, step)
+                    _compact(hour, assets, now, report, step)
                     step("before commit")
                 step("after commit")
             report.partitions_dropped += head.drop_if_empty(hour)
             step("after drop")
         while made := _make_daily_rows(now, step):
             report.days += made
+        report.expired = retention.remove_expired(now)
+        step("expired")
     return report
 
 
 @contextmanager
-def _alone() -> Iterator[bool]:
+def alone() -> Iterator[bool]:
     """Hold the compactors' lock; False where another has it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
@@ -93,25 +99,45 @@ def _portions(hour: datetime) -> Iterator[list[UUID]]:
         yield portion
 
 
-def _compact(hour: datetime, assets: list[UUID], report: Report, step: Step) -> None:
+def _compact(hour: datetime, assets: list[UUID], now: datetime, report: Report, step: Step) -> None:
     taken = _take(hour, assets)
     step("taken")
-    known = _blocks_of(hour, assets)
+    too_late, layouts = retention.expired_places(hour, assets, now)
+    kept = [one for one in taken if one.asset_id not in too_late and (one.asset_id, one.layout_id) not in layouts]
+    report.blocks += _merge(hour, kept)
+    report.frames += sum(len(frames.timestamps) for frames in taken)
+    step("written")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO metric_daily_due SELECT unnest(%s::uuid[]), %s ON CONFLICT DO NOTHING",
+            [sorted({frames.asset_id for frames in kept}), hour.date()],
+        )
+
+
+def _merge(hour: datetime, taken: list[Frames]) -> int:
+    """Write the frames of one hour as blocks, merged with those that are there; how many."""
+    known = _blocks_of(hour, sorted({frames.asset_id for frames in taken}))
     rows = []
     for frames in taken:
         order = np.argsort(frames.timestamps)
         part = frames.timestamps[order], frames.values[order]
         place = frames.asset_id, frames.layout_id
         rows.append((place, blocks.build(*(blocks.merge(known[place], part) if place in known else part))))
-        report.frames += len(order)
     _write(hour, rows)
-    step("written")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO metric_daily_due SELECT unnest(%s::uuid[]), %s ON CONFLICT DO NOTHING",
-            [assets, hour.date()],
-        )
-    report.blocks += len(rows)
+    return len(rows)
+
+
+def put_to_rest(taken: list[Frames]) -> None:
+    """Write frames of any hours as blocks; call it in a transaction, as the one compactor (`alone`)."""
+    by_hour: dict[int, list[Frames]] = defaultdict(list)
+    for frames in taken:
+        hours = frames.timestamps // HOUR_MS
+        for hour in np.unique(hours).tolist():
+            inside = hours == hour
+            part = Frames(frames.asset_id, frames.layout_id, frames.timestamps[inside], frames.values[inside])
+            by_hour[hour].append(part)
+    for hour in sorted(by_hour):
+        _merge(datetime.fromtimestamp(hour * HOUR_MS / 1000, UTC), by_hour[hour])
 
 
 def _take(hour: datetime, assets: list[UUID]) -> list[Frames]:

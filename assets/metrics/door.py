@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from typing import Protocol
 
 import psycopg
@@ -20,18 +21,19 @@ from assets import authentication
 from assets.metrics import ingestion, wire
 from assets.metrics.committing import Revoked, Unavailable
 from assets.metrics.ingestion import Outcome
-from assets.metrics.owners import find_assets
-from assets.metrics.wire import Decoded
+from assets.metrics.owners import finder
+from assets.metrics.wire import Decoded, UnknownMediaType
+from wedsync_monitor import counters
 from wedsync_monitor.policy import Verb
 from wedsync_monitor.web.errors import RETRY_AFTER_SECONDS, is_outage
 
-
-class UnknownMediaType(wire.Malformed):
-    """The body is of a kind that is not understood."""
+_UNAVAILABLE = counters.key("wedsync_ingest_unavailable_total")
 
 
 class WayIn(Protocol):
-    """What tells one way in from another."""
+    """What tells one way in from another; it is counted under its name."""
+
+    name: str
 
     def decode(self, request: HttpRequest, body: bytes, now_ms: int) -> Decoded:
         """`body` is without its Content-Encoding. Raises Malformed, UnknownMediaType or TooLarge."""
@@ -53,8 +55,15 @@ def view_of(way: WayIn) -> Callable[[HttpRequest], HttpResponse]:
     def view(request: HttpRequest) -> HttpResponse:
         if request.method != "POST":
             return way.refuse(request, 405, "Send samples by POST.")
+        response = answered(request)
+        _count_request(way.name, response.status_code)
+        return response
+
+    def answered(request: HttpRequest) -> HttpResponse:
         try:
-            return way.answer(request, _take(way, request, datetime.now(UTC)))
+            outcome = _take(way, request, datetime.now(UTC))
+            _count_samples(way.name, outcome)
+            return way.answer(request, outcome)
         except (
             authentication.NotAllowed,
             wire.Malformed,
@@ -70,6 +79,32 @@ def view_of(way: WayIn) -> Callable[[HttpRequest], HttpResponse]:
     return view
 
 
+@cache
+def _requests(way: str, code: int) -> counters.Key:
+    return counters.key("wedsync_ingest_requests_total", way=way, code=str(code))
+
+
+@cache
+def _samples(way: str) -> tuple[counters.Key, counters.Key]:
+    """Of those that were committed, and of those that were refused."""
+    names = ("wedsync_ingest_samples_total", "wedsync_ingest_refused_total")
+    return counters.key(names[0], way=way), counters.key(names[1], way=way)
+
+
+def _count_request(way: str, code: int) -> None:
+    counters.add(_requests(way, code))
+    if code == 503:
+        counters.add(_UNAVAILABLE)
+
+
+def _count_samples(way: str, outcome: Outcome) -> None:
+    committed, refused = _samples(way)
+    if outcome.accepted:
+        counters.add(committed, outcome.accepted)
+    if outcome.refusals:
+        counters.add(refused, len(outcome.refusals))
+
+
 class _Unknown(Revoked):
     """No valid credential came along."""
 
@@ -79,7 +114,7 @@ def _take(way: WayIn, request: HttpRequest, now: datetime) -> Outcome:
     if sender is None:
         raise _Unknown
     decoded = way.decode(request, _body_of(request), int(now.timestamp() * 1000))
-    return ingestion.store(decoded, sender, now, find_assets)
+    return ingestion.store(decoded, sender, now, finder(sender.credential if sender.may_discover else None, now))
 
 
 def _authorization(request: HttpRequest) -> bytes:

@@ -18,12 +18,14 @@ _MAX_REFUSALS_SHOWN = 1000
 class _Own:
     """The system's own way in."""
 
+    name = "wedsync"
+
     def decode(self, request: HttpRequest, body: bytes, now_ms: int) -> wire.Decoded:
         if request.content_type in COLUMNAR:
             return columnar.decode(body)
         if request.content_type in ("application/json", "", "text/plain"):
             return wire.decode_json(body, now_ms)
-        raise door.UnknownMediaType(f"send application/json or {COLUMNAR[0]}, not {request.content_type}")
+        raise wire.UnknownMediaType(f"send application/json or {COLUMNAR[0]}, not {request.content_type}")
 
     def answer(self, request: HttpRequest, outcome: Outcome) -> HttpResponse:
         rejected = [asdict(refusal) for refusal in outcome.refusals[:_MAX_REFUSALS_SHOWN]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -28,26 +29,35 @@ class Frames:
     timestamps: NDArray[np.int64]  # (m,) milliseconds since 1970
     values: NDArray[np.float64]  # (m, n); NaN where a series has no sample
 
-    def copy_rows(self) -> bytes:
-        """The rows of these frames in the binary COPY format (PostgreSQL documentation, COPY, Binary Format).
-
-        Each field is preceded by its length in bytes; a one-dimensional float8[] is the header (dimensions, has
-        nulls, element type, length, lower bound) and then each element with its own length. All is big-endian.
-        """
-        rows, columns = self.values.shape
-        table = np.zeros(rows, dtype=_row_type(columns))
-        table["fields"] = 4
-        table["asset_length"], table["asset"] = 16, np.void(self.asset_id.bytes)
-        table["layout_length"], table["layout"] = 8, self.layout_id
-        table["ts_length"], table["ts"] = 8, (self.timestamps - POSTGRES_EPOCH_MS) * 1000
-        table["values_length"] = 20 + 12 * columns
-        table["dimensions"], table["element_type"] = 1, _FLOAT8_OID
-        table["length"], table["lower_bound"] = columns, 1
-        table["elements"]["length"], table["elements"]["value"] = 8, self.values
-        return table.tobytes()
-
     def sample_count(self) -> int:
         return int(np.count_nonzero(~np.isnan(self.values)))
+
+
+def copy_rows(frames: Sequence[Frames]) -> bytes:
+    """The rows of `frames` in the binary COPY format (PostgreSQL documentation, COPY, Binary Format)."""
+    alike: dict[int, list[Frames]] = {}
+    for one in frames:
+        alike.setdefault(one.values.shape[1], []).append(one)
+    return b"".join(_rows_of_width(width, some) for width, some in alike.items())
+
+
+def _rows_of_width(columns: int, frames: Sequence[Frames]) -> bytes:
+    """Each field is preceded by its length in bytes; a one-dimensional float8[] is the header (dimensions, has nulls,
+    element type, length, lower bound) and then each element with its own length. All is big-endian."""
+    instants = [len(one.timestamps) for one in frames]
+    assets = np.array([one.asset_id.bytes for one in frames], dtype="V16")
+    table = np.zeros(sum(instants), dtype=_row_type(columns))
+    table["fields"] = 4
+    table["asset_length"], table["asset"] = 16, np.repeat(assets, instants)
+    table["layout_length"], table["layout"] = 8, np.repeat([one.layout_id for one in frames], instants)
+    table["ts_length"] = 8
+    table["ts"] = (np.concatenate([one.timestamps for one in frames]) - POSTGRES_EPOCH_MS) * 1000
+    table["values_length"] = 20 + 12 * columns
+    table["dimensions"], table["element_type"] = 1, _FLOAT8_OID
+    table["length"], table["lower_bound"] = columns, 1
+    table["elements"]["length"] = 8
+    table["elements"]["value"] = np.concatenate([one.values for one in frames])
+    return table.tobytes()
 
 
 @lru_cache(maxsize=1024)
@@ -147,12 +157,3 @@ def parse_samples(copied: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64], 
     rows = np.frombuffer(body, dtype=_SAMPLE_ROW)
     timestamps = rows["ts"].astype(np.int64) // 1000 + POSTGRES_EPOCH_MS
     return rows["series"].astype(np.int64), timestamps, rows["value"].astype(np.float64)
-
-
-def parse_statistics(copied: bytes, width: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Series ids, hours (ms since 1970) and (k, width) statistics of a binary COPY of rows of just these."""
-    number = np.dtype([("length", ">i4"), ("value", ">f8")])
-    row = np.dtype([*_SAMPLE_ROW.descr[:5], ("numbers", number, (width,))])
-    rows = np.frombuffer(memoryview(copied)[len(COPY_HEADER) : -len(COPY_TRAILER)], dtype=row)
-    hours = rows["ts"].astype(np.int64) // 1000 + POSTGRES_EPOCH_MS
-    return rows["series"].astype(np.int64), hours, rows["numbers"]["value"].astype(np.float64)

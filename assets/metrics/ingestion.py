@@ -15,12 +15,13 @@ import psycopg
 from django.conf import settings
 from numpy.typing import NDArray
 
+from assets import discovered
 from assets.metrics import directory, grouping, layouts
 from assets.metrics.committing import Unavailable, committer, lookup_connection
-from assets.metrics.frames import Frames
+from assets.metrics.frames import Frames, copy_rows
 from assets.metrics.identity import SeriesKey
 from assets.metrics.labelled import Labelled, Named, NotASeries
-from assets.metrics.layouts import Place
+from assets.metrics.layouts import Known, Place
 from assets.metrics.wire import Columns, Decoded, Refusal, Sample
 
 # Clocks differ by seconds; what is further ahead comes from a clock that is wrong.
@@ -34,13 +35,24 @@ class Sender:
     credential: UUID | None = None
     agent_id: UUID | None = None
     own_asset: UUID | None = None
+    may_discover: bool = False  # unknown hosts become assets
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it may make only so many series; the system itself may make what it needs."""
+        return self.credential is not None or self.agent_id is not None
 
 
 @dataclass
 class Outcome:
-    """How many samples are committed, and what was refused."""
+    """How many samples are committed, and what was refused.
+
+    `written` counts those of label sets as their protocols do: whatever was not refused, so also stale markers and what
+    came twice.
+    """
 
     accepted: int = 0
+    written: int = 0
     refusals: list[Refusal] = field(default_factory=list)
 
 
@@ -81,7 +93,7 @@ def store(decoded: Decoded, sender: Sender, now: datetime, find_assets: AssetFin
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise Unavailable(str(error)) from error
     if frames:
-        committer().submit(b"".join(frame.copy_rows() for frame in frames), sender.credential)
+        committer().submit(copy_rows(frames), sender.credential)
         outcome.accepted = sum(frame.sample_count() for frame in frames)
     return outcome
 
@@ -111,7 +123,7 @@ def _lay_out_samples(
     assets = find_assets(named) if named else {}
     distinct = dict(zip(origin, timely, strict=True))
     found = [_series_of(distinct[number], sender, assets) for number in range(len(numbers))]
-    return _frames_of_samples(timely, origin, found, outcome)
+    return _frames_of_samples(timely, origin, found, sender, outcome)
 
 
 def _lay_out_one(sample: Sample, sender: Sender, find_assets: AssetFinder, outcome: Outcome) -> list[Frames]:
@@ -124,11 +136,11 @@ def _lay_out_one(sample: Sample, sender: Sender, find_assets: AssetFinder, outco
     layout_id = layouts.remembered(place)
     if layout_id is None:
         connection = lookup_connection()
-        ids = layouts.series_ids(connection, {place: key}, {place: quality})
-        if place not in ids:
-            outcome.refusals.append(Refusal(sample.index, "asset_id", _DELETED))
+        known = layouts.series_ids(connection, {place: key}, {place: quality}, sender.is_limited)
+        if place not in known.ids:
+            outcome.refusals.append(Refusal(sample.index, *_why_not(found, known)))
             return []
-        shape = (place.asset_id, (ids[place],))
+        shape = (place.asset_id, (known.ids[place],))
         layout_id = layouts.layout_ids(connection, [shape])[shape]
         layouts.remember(place, layout_id)
     return [Frames(place.asset_id, layout_id, np.array([sample.timestamp_ms]), np.array([[sample.value]]))]
@@ -153,10 +165,15 @@ def _owner_of(name: str | None, sender: Sender, assets: dict[str, UUID]) -> UUID
     """The asset that a sender means by `name`; or why the sender may not write it."""
     asset_id = sender.own_asset if name is None else assets.get(name)
     if asset_id is None:
-        return "name the asset by its id or name" if name is None else f"no asset has the id or name {name!r}"
+        return "name the asset by its id or name" if name is None else _unknown(name, sender)
     if sender.own_asset is not None and asset_id != sender.own_asset:
         return "an agent key writes its own asset's metrics only"
     return asset_id
+
+
+def _unknown(name: str, sender: Sender) -> str:
+    advice = discovered.REFUSED if sender.may_discover else "register it, or send with a token that may discover assets"
+    return f"no asset has the id or name {name!r}; {advice}"
 
 
 def _with_agent(key: SeriesKey, sender: Sender) -> SeriesKey:
@@ -168,13 +185,15 @@ def _with_agent(key: SeriesKey, sender: Sender) -> SeriesKey:
 
 
 def _frames_of_samples(
-    samples: list[Sample], origin: list[int], found: list[_Series | str], outcome: Outcome
+    samples: list[Sample], origin: list[int], found: list[_Series | str], sender: Sender, outcome: Outcome
 ) -> list[Frames]:
     """The frames of `samples`, each of which is of the series `found[origin]`; those without one are refused."""
     connection = lookup_connection()
     series = {number: one for number, one in enumerate(found) if not isinstance(one, str)}
     wanted = {place: key for place, key, _ in series.values()}
-    ids = layouts.series_ids(connection, wanted, {place: quality for place, _, quality in series.values()})
+    quality = {place: quality for place, _, quality in series.values()}
+    known = layouts.series_ids(connection, wanted, quality, sender.is_limited)
+    ids = known.ids
     owners: dict[UUID, int] = {}
     table = np.full((len(found), 2), -1, dtype=np.int64)
     for number, (place, _, _) in series.items():
@@ -182,17 +201,28 @@ def _frames_of_samples(
             table[number] = owners.setdefault(place.asset_id, len(owners)), ids[place]
     kept = (table[origin, 0] >= 0).tolist()
     for sample, number in compress(zip(samples, origin, strict=True), map(operator.not_, kept)):
-        reason = found[number]
-        outcome.refusals.append(Refusal(sample.index, "asset_id", reason if isinstance(reason, str) else _DELETED))
+        outcome.refusals.append(Refusal(sample.index, *_why_not(found[number], known)))
     rows = table[list(compress(origin, kept))]
     timestamps = np.array([sample.timestamp_ms for sample in compress(samples, kept)], dtype=np.int64)
     values = np.array([sample.value for sample in compress(samples, kept)], dtype=np.float64)
-    return _stack(connection, list(owners), grouping.group(rows[:, 0], rows[:, 1], timestamps, values))
+    return stack(connection, list(owners), grouping.group(rows[:, 0], rows[:, 1], timestamps, values))
 
 
-def _stack(
-    connection: psycopg.Connection[object], assets: list[UUID], grouped: list[grouping.Instants]
-) -> list[Frames]:
+def _why_not(found: _Series | str, known: Known) -> tuple[str, str]:
+    """(field, reason) of a sample that has no series."""
+    if isinstance(found, str):
+        return "asset_id", found
+    return _why_no_series(found[0], known, "asset_id")
+
+
+def _why_no_series(place: Place, known: Known, field_of_asset: str) -> tuple[str, str]:
+    if reason := known.refused.get(place):
+        return "metric_labels", reason
+    return field_of_asset, _DELETED
+
+
+def stack(connection: psycopg.Connection[object], assets: list[UUID], grouped: list[grouping.Instants]) -> list[Frames]:
+    """The frames of grouped samples, whose `asset` is a place in `assets`."""
     found = layouts.layout_ids(connection, [(assets[one.asset], one.series) for one in grouped])
     frames = []
     for one in grouped:
@@ -226,7 +256,13 @@ def _single_series(
 def _lay_out_labelled(
     labelled: Labelled, sender: Sender, bounds: _Bounds, find_assets: AssetFinder, outcome: Outcome
 ) -> list[Frames]:
-    labelled = _usable(labelled, bounds, outcome)
+    sent, refused = len(labelled.origin), len(outcome.refusals)
+    frames = _lay_out_written(_usable(labelled, bounds, outcome), sender, find_assets, outcome)
+    outcome.written = sent - (len(outcome.refusals) - refused)
+    return frames
+
+
+def _lay_out_written(labelled: Labelled, sender: Sender, find_assets: AssetFinder, outcome: Outcome) -> list[Frames]:
     if not len(labelled.origin):
         return []
 
@@ -245,7 +281,7 @@ def _lay_out_labelled(
     rows = found.table[labelled.origin]
     assets = [owner.asset_id for owner in found.owners]
     grouped = grouping.group(rows[:, 0], rows[:, 1], labelled.timestamps, labelled.values)
-    return _stack(lookup_connection(), assets, grouped)
+    return stack(lookup_connection(), assets, grouped)
 
 
 def _usable(labelled: Labelled, bounds: _Bounds, outcome: Outcome) -> Labelled:
@@ -279,14 +315,14 @@ def _learn(
         else:
             key = _with_agent(named.key, sender)
             places[number] = Place(asset_id, key.fingerprint), key
-    ids = layouts.series_ids(lookup_connection(), dict(places.values()))
+    known = layouts.series_ids(lookup_connection(), dict(places.values()), limited=sender.is_limited)
     entries: dict[int, directory.Entry] = {}
     for number, (place, _) in places.items():
-        if place in ids:
+        if place in known.ids:
             owner = directory.Owner(described[number].asset, place.asset_id)
-            entries[number] = directory.Entry(owner, ids[place])
+            entries[number] = directory.Entry(owner, known.ids[place])
         else:
-            reasons[number] = "asset", "the asset was deleted"
+            reasons[number] = _why_no_series(place, known, "asset")
     return entries, reasons
 
 
@@ -322,16 +358,36 @@ def _frames_of_columns(batch: Columns, sender: Sender, bounds: _Bounds, outcome:
     arrangement = Place(asset_id, (sender.agent_id.bytes if sender.agent_id else b"") + batch.identity)
     if batch.identity and (layout_id := layouts.remembered(arrangement)):
         return [Frames(asset_id, layout_id, timestamps, values)]
-    keys = {Place(asset_id, key.fingerprint): key for key in (_with_agent(key, sender) for key in batch.series)}
+    columns = {Place(asset_id, _with_agent(key, sender).fingerprint): at for at, key in enumerate(batch.series)}
+    keys = {place: _with_agent(batch.series[at], sender) for place, at in columns.items()}
     connection = lookup_connection()
-    ids = layouts.series_ids(connection, keys)
-    if len(ids) < len(keys):
-        outcome.refusals.append(Refusal(batch.index, "batches", "the asset of this agent was deleted"))
+    known = layouts.series_ids(connection, keys, limited=sender.is_limited)
+    missing = [place for place in keys if place not in known.ids]
+    outcome.refusals += _refused_columns(missing, known, keys, batch.index)
+    if len(missing) == len(keys):
         return []
-    shape = tuple(ids[place] for place in keys)
+    kept_places = [place for place in keys if place in known.ids]
+    values = values[:, [columns[place] for place in kept_places]]
+    shape = tuple(known.ids[place] for place in kept_places)
     found = layouts.layout_ids(connection, [(asset_id, shape)])
     if (asset_id, shape) not in found:
         return _single_series(connection, asset_id, shape, timestamps, values)
-    if batch.identity:
+    if batch.identity and not missing:
         layouts.remember(arrangement, found[asset_id, shape])
     return [Frames(asset_id, found[asset_id, shape], timestamps, values)]
+
+
+def _refused_columns(missing: Sequence[Place], known: Known, keys: dict[Place, SeriesKey], index: int) -> list[Refusal]:
+    """One refusal for all series of a batch that were refused for the same reason, with the name of the first."""
+    firsts: dict[tuple[str, str], str] = {}
+    counts: Counter[tuple[str, str]] = Counter()
+    for place in missing:
+        why = _why_no_series(place, known, "batches")
+        firsts.setdefault(why, keys[place].metric_name)
+        counts[why] += 1
+    return [
+        Refusal(
+            index, field, reason if field == "batches" else f"{n} series, as one of {firsts[field, reason]}: {reason}"
+        )
+        for (field, reason), n in counts.items()
+    ]

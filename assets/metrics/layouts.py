@@ -6,55 +6,50 @@ deleted takes its rows along; frames of a forgotten layout are never read.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from threading import Lock
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import psycopg
 
+from assets.metrics import limits
 from assets.metrics.identity import SeriesKey, layout_fingerprint
+from assets.metrics.recency import Recent
 
 # Exact layouts that an asset may have. A sender that cuts its requests anywhere would breed them without end: past
 # this number its odd selections are stored as frames of one series each.
 MAX_LAYOUTS_PER_ASSET = 256
-_REMEMBERED = 500_000
 
 
-@dataclass(frozen=True)
-class Place:
-    """The natural key of a series or layout."""
+class Place(bytes):
+    """The natural key of a series or layout: the asset's 16 bytes and the fingerprint's. Millions are remembered and
+    looked up, which bytes do without a line of Python."""
 
-    asset_id: UUID
-    fingerprint: bytes
+    __slots__ = ()
 
+    def __new__(cls, asset_id: UUID, fingerprint: bytes) -> Place:
+        return super().__new__(cls, asset_id.bytes + fingerprint)
 
-class Memory:
-    """A bounded mapping from places to row ids that threads share; the oldest entries go first."""
+    @classmethod
+    def stored(cls, key: bytes) -> Place:
+        """A place as rows have it."""
+        return super().__new__(cls, key)
 
-    def __init__(self, size: int = _REMEMBERED):
-        self._entries: OrderedDict[Place, int] = OrderedDict()
-        self._size, self._lock = size, Lock()
+    @property
+    def asset_id(self) -> UUID:
+        return UUID(bytes=self[:16])
 
-    def find(self, places: Sequence[Place]) -> dict[Place, int]:
-        entries = self._entries
-        return {place: row for place in places if (row := entries.get(place)) is not None}
-
-    def keep(self, found: dict[Place, int]) -> None:
-        with self._lock:
-            self._entries.update(found)
-            while len(self._entries) > self._size:
-                self._entries.popitem(last=False)
-
-    def clear(self) -> None:
-        with self._lock:
-            self._entries.clear()
+    @property
+    def fingerprint(self) -> bytes:
+        return self[16:]
 
 
-_series, _layouts, _arrangements = Memory(), Memory(), Memory(20_000)
+# About 130 bytes an entry. What senders of label sets write is remembered by the directory as well.
+_series: Recent[Place, int] = Recent(250_000)
+_layouts: Recent[Place, int] = Recent(250_000)
+_arrangements: Recent[Place, int] = Recent(10_000)
 
 
 def forget() -> None:
@@ -72,34 +67,44 @@ def remember(arrangement: Place, layout_id: int) -> None:
     _arrangements.keep({arrangement: layout_id})
 
 
+@dataclass(frozen=True)
+class Known:
+    """The ids of series, and why new ones were refused. Series of unknown assets are in neither."""
+
+    ids: dict[Place, int]
+    refused: Mapping[Place, str] = field(default_factory=dict)
+
+
 def series_ids(
     connection: psycopg.Connection[Any],
     wanted: dict[Place, SeriesKey],
     quality: dict[Place, float] | None = None,
-) -> dict[Place, int]:
-    """The ids of `wanted` series; missing ones are made by one statement. Unknown assets have none in the answer.
+    limited: bool = True,
+) -> Known:
+    """The ids of `wanted` series; missing ones are made by one statement, as far as their senders may (`limited`).
 
     `connection` must be in autocommit mode.
     """
-    found = _series.find(list(wanted))
+    found = _series.find(wanted)
+    refused: dict[Place, str] = {}
     if strange := _missing(wanted, found):
         # A process that has just begun finds the series that others made; only new ones are inserted.
         made = _stored(connection, "metric_series", strange)
         if new := _missing(strange, made):
-            _insert_series(connection, new, wanted, quality or {})
-            made |= _stored(connection, "metric_series", new)
+            with connection.transaction():
+                refused = limits.refuse_excess(connection, new, wanted) if limited else {}
+                made |= _insert_series(connection, _missing(new, refused), wanted, quality or {})
+            if raced := _missing(new, made):
+                made |= _stored(connection, "metric_series", raced)
         _series.keep(made)
         found |= made
-    return found
+    # One that was refused because another request was making it is there now.
+    return Known(found, {place: reason for place, reason in refused.items() if place not in found})
 
 
-def _missing(wanted: Iterable[Place], found: dict[Place, int]) -> list[Place]:
+def _missing(wanted: Iterable[Place], found: Mapping[Place, object]) -> list[Place]:
     """Sorted, so that two writers take the unique index in the same order and never wait for each other in a ring."""
-    return sorted((place for place in wanted if place not in found), key=_order)
-
-
-def _order(place: Place) -> tuple[bytes, bytes]:
-    return place.asset_id.bytes, place.fingerprint
+    return sorted(place for place in wanted if place not in found)
 
 
 def _insert_series(
@@ -107,12 +112,12 @@ def _insert_series(
     places: Sequence[Place],
     wanted: dict[Place, SeriesKey],
     quality: dict[Place, float],
-) -> None:
+) -> dict[Place, int]:
+    """The ids of those that are new and whose asset exists."""
     # One document: psycopg takes its time over the elements of arrays, and a new host brings a hundred series.
     rows = [
         {
-            "asset_id": place.asset_id,
-            "fingerprint": place.fingerprint.hex(),
+            "key": place.hex(),
             "agent_id": key.agent_id,
             "name": key.metric_name,
             "type": key.metric_type,
@@ -123,33 +128,48 @@ def _insert_series(
         }
         for place, key in ((place, wanted[place]) for place in places)
     ]
-    connection.execute(
-        """INSERT INTO metric_series (asset_id, fingerprint, agent_id, metric_name, metric_type, metric_unit,
-                                      metric_labels, collection_method, data_quality_score)
-           SELECT asset_id, decode(fingerprint, 'hex'), agent_id, name, type, unit, labels, method, quality
-           FROM jsonb_to_recordset(%s::jsonb)
-                AS wanted (asset_id uuid, fingerprint text, agent_id uuid, name text, type text, unit text,
-                           labels jsonb, method text, quality float8)
-           WHERE EXISTS (SELECT FROM infrastructure_assets asset WHERE asset.id = wanted.asset_id)
-           ON CONFLICT DO NOTHING""",
+    made = connection.execute(
+        """WITH made AS (
+               INSERT INTO metric_series (asset_id, fingerprint, agent_id, metric_name, metric_type, metric_unit,
+                                          metric_labels, collection_method, data_quality_score)
+               SELECT asset.id, decode(substr(key, 33), 'hex'), agent_id, name, type, unit, labels, method, quality
+               FROM jsonb_to_recordset(%s::jsonb)
+                    AS wanted (key text, agent_id uuid, name text, type text, unit text, labels jsonb, method text,
+                               quality float8)
+               JOIN infrastructure_assets asset ON asset.id = left(key, 32)::uuid
+               ON CONFLICT DO NOTHING
+               RETURNING *),
+           noted AS (
+               INSERT INTO metric_series_change (asset_id, agent_id, metric_name, series)
+               SELECT asset_id, agent_id, metric_name, count(*) FROM made GROUP BY 1, 2, 3),
+           named AS (
+               INSERT INTO metric_label (name, value)
+               SELECT DISTINCT pair.key, pair.value
+               FROM (SELECT DISTINCT jsonb_build_object('job', collection_method) || metric_labels FROM made)
+                    AS new (sets)
+               CROSS JOIN LATERAL jsonb_each_text(new.sets) AS pair
+               WHERE octet_length(pair.key) + octet_length(pair.value) < 2000
+               -- In order, so that two writers never wait for each other in a ring.
+               ORDER BY pair.key, pair.value
+               ON CONFLICT DO NOTHING)
+           SELECT uuid_send(asset_id) || fingerprint, id FROM made""",
         [msgspec.json.encode(rows).decode()],
+        binary=True,
     )
+    return {Place.stored(key): row_id for key, row_id in made}
 
 
 def _stored(connection: psycopg.Connection[Any], table: str, places: Sequence[Place]) -> dict[Place, int]:
+    keys = [bytes(place) for place in places]
     rows = connection.execute(
-        f"""SELECT asset_id, fingerprint, stored.id
-            FROM (SELECT asset_id, decode(hex, 'hex') AS fingerprint
-                  FROM unnest(%s::uuid[], %s::text[]) AS named (asset_id, hex)) AS wanted
+        f"""SELECT wanted.key, stored.id
+            FROM (SELECT key, encode(substr(key, 1, 16), 'hex')::uuid AS asset_id, substr(key, 17) AS fingerprint
+                  FROM unnest(%b::bytea[]) AS named (key)) AS wanted
             JOIN {table} stored USING (asset_id, fingerprint)""",
-        [_array(place.asset_id.hex for place in places), _array(place.fingerprint.hex() for place in places)],
+        [keys],
+        binary=True,
     )
-    return {Place(asset_id, bytes(fingerprint)): row_id for asset_id, fingerprint, row_id in rows}
-
-
-def _array(elements: Iterable[str]) -> str:
-    """An array as PostgreSQL reads it, of elements that need no quotes."""
-    return "{" + ",".join(elements) + "}"
+    return {Place.stored(key): row_id for key, row_id in rows}
 
 
 def layout_ids(
@@ -158,8 +178,8 @@ def layout_ids(
     """The ids of layouts (asset, ordered series ids). A layout of several series that its asset has no room for is
     left out of the answer: store its samples by layouts of one series."""
     places = {Place(asset_id, layout_fingerprint(ids)): (asset_id, ids) for asset_id, ids in wanted}
-    found = _layouts.find(list(places))
-    missing = sorted((place for place in places if place not in found), key=_order)
+    found = _layouts.find(places)
+    missing = sorted(place for place in places if place not in found)
     if missing:
         _insert_layouts(connection, missing, places)
         made = _stored(connection, "metric_layout", missing)
@@ -176,10 +196,10 @@ def _insert_layouts(
     connection.execute(
         """INSERT INTO metric_layout (asset_id, fingerprint, series_ids)
            SELECT asset_id, fingerprint, ids::bigint[]
-           FROM unnest(%s::uuid[], %s::bytea[], %s::text[]) AS wanted (asset_id, fingerprint, ids)
-           WHERE cardinality(ids::bigint[]) = 1
+           FROM unnest(%b::uuid[], %b::bytea[], %b::text[]) AS wanted (asset_id, fingerprint, ids)
+           WHERE position(',' in ids) = 0
               OR (SELECT count(*) FROM metric_layout layout
-                  WHERE layout.asset_id = wanted.asset_id AND cardinality(layout.series_ids) > 1) < %s
+                  WHERE layout.asset_id = wanted.asset_id AND cardinality(layout.series_ids) > 1) < %b
            ON CONFLICT DO NOTHING""",
         [
             [place.asset_id for place in missing],

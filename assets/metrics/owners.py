@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import partial
 from uuid import UUID
 
+from assets import discovered
 from assets.models import InfrastructureAsset
 
 _REMEMBERED_SECONDS = 30.0
@@ -24,10 +27,30 @@ def find_assets(names: Iterable[str]) -> dict[str, UUID]:
     missing = [name for name in names if name not in found and "\0" not in name]
     if missing:
         looked_up = _look_up(missing)
-        if len(_assets) > 100_000:
-            _assets.clear()
-        _assets.update({name: (asset_id, now + _REMEMBERED_SECONDS) for name, asset_id in looked_up.items()})
+        _remember(looked_up)
         found |= looked_up
+    return found
+
+
+def _remember(found: dict[str, UUID]) -> None:
+    until = time.monotonic() + _REMEMBERED_SECONDS
+    if len(_assets) > 100_000:
+        _assets.clear()
+    _assets.update({name: (asset_id, until) for name, asset_id in found.items()})
+
+
+def finder(discoverer: UUID | None, now: datetime) -> Callable[[Iterable[str]], dict[str, UUID]]:
+    """How a sender's assets are found: for a token that may discover, unknown hosts become assets."""
+    return find_assets if discoverer is None else partial(_find_or_discover, discoverer, now)
+
+
+def _find_or_discover(token_id: UUID, now: datetime, names: Iterable[str]) -> dict[str, UUID]:
+    names = set(names)
+    found = find_assets(names)
+    if unknown := names - found.keys():
+        made = discovered.discover(unknown, token_id, now)
+        _remember(made)
+        found |= made
     return found
 
 

@@ -1,140 +1,80 @@
-"""The one way to read metrics: series by selector, their samples or hourly statistics as NumPy arrays.
+"""The one way to read metrics: series by selector, their samples or statistics as NumPy arrays.
 
 Spans are half-open at the start: samples with start < timestamp <= end. A timestamp that a series has twice counts
-once. The head is always read before the blocks: what compaction moves between the two reads is seen twice and not at
-all never.
+once. The head is always read before what is at rest: what compaction moves between the two reads is seen twice and not
+at all never.
+
+`instant` answers with each series' newest sample, `read` with the samples of a span, `window` with aggregates on a grid
+of instants, `curves` with what a chart can show. The last two choose the resolution: raw samples, the statistics of
+hours, or those of days.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from itertools import pairwise
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 import numpy as np
-import psycopg
-from django.db import connection
-from psycopg.types.json import Jsonb
+from django.db import DataError, connection
+from psycopg.errors import InvalidRegularExpression
 
-from assets.metrics import blocks, codec, frames
+from assets.metrics import blocks, codec, stored, windows
 from assets.metrics.samples import Floats, Ints, Samples, Series, assemble, nothing
+from assets.metrics.selectors import Selector
+from assets.metrics.windows import Columns, Grid
 
 HOUR = timedelta(hours=1)
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+# Longer spans are told from statistics, and very long ones from those of days, unless a caller decides.
+RAW_AT_MOST = timedelta(hours=48)
+HOURS_AT_MOST = timedelta(days=120)
+
+Resolution = Literal["raw", "hour", "day"]
+SPANS_MS: dict[Resolution, int] = {"hour": HOUR_MS, "day": DAY_MS}
+SeriesSelector = Selector
 
 
 @dataclass(frozen=True)
-class SeriesSelector:
-    """Which series: an empty part selects all. Labels must be equal; others of the series do not matter."""
+class Table:
+    """(n, S) values of n series at S instants (ms since 1970); NaN where there is nothing to say."""
 
-    metric_names: tuple[str, ...] = ()
-    asset_ids: tuple[UUID, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-
-
-def _conditions(selector: SeriesSelector) -> tuple[str, dict[str, Any]]:
-    parts: list[str] = ["true"]
-    parameters: dict[str, Any] = {}
-    if selector.metric_names:
-        parts.append("metric_name = ANY(%(names)s)")
-        parameters["names"] = list(selector.metric_names)
-    if selector.asset_ids:
-        parts.append("asset_id = ANY(%(assets)s)")
-        parameters["assets"] = list(selector.asset_ids)
-    if selector.labels:
-        parts.append("metric_labels @> %(labels)s")
-        parameters["labels"] = Jsonb(dict(selector.labels))
-    return " AND ".join(parts), parameters
+    series: list[Series]
+    instants: Ints
+    values: Floats
 
 
-def find_series(selector: SeriesSelector) -> list[Series]:
-    """The series that `selector` names, whether or not they have samples now; ordered by name and labels."""
-    where, parameters = _conditions(selector)
-    with connection.cursor() as cursor:
+def find_series(selector: Selector, limit: int | None = None) -> list[Series]:
+    """The series that `selector` names, whether or not they have samples now; ordered by name and labels. Of more than
+    `limit` the first. Raises ValueError for a matcher whose regular expression is none."""
+    where, parameters = selector.sql()
+    with _regular_expressions(), connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT id, asset_id, metric_name, metric_type, metric_unit, metric_labels::text
-                FROM metric_series WHERE {where} ORDER BY metric_name, metric_labels, id""",
-            parameters,
+                FROM metric_series WHERE {where} ORDER BY metric_name, metric_labels, id LIMIT %(limit)s""",
+            parameters | {"limit": limit},
         )
         return [series_of(row) for row in cursor.fetchall()]
+
+
+@contextmanager
+def _regular_expressions() -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        if isinstance(error.__cause__, InvalidRegularExpression):
+            raise ValueError(f"send a valid regular expression: {error.__cause__.diag.message_primary}") from error
+        raise
 
 
 def series_of(row: Sequence[Any]) -> Series:
     """A row of metric_series: id, asset, name, type, unit, and its labels as text."""
     return Series(row[0], row[1], row[2], row[3], row[4], msgspec.json.decode(row[5]))
-
-
-def _wanted(where: str) -> str:
-    """The layouts that hold the series of `where`, and at which place."""
-    return f"""WITH wanted AS MATERIALIZED (
-                   SELECT layout.asset_id, layout.id AS layout_id, cell.series_id, cell.place::int AS place
-                   FROM metric_layout layout
-                   CROSS JOIN LATERAL unnest(layout.series_ids) WITH ORDINALITY AS cell (series_id, place)
-                   WHERE (layout.asset_id, cell.series_id) IN (SELECT asset_id, id FROM metric_series WHERE {where}))"""
-
-
-def read(selector: SeriesSelector, start: datetime, end: datetime) -> Samples:
-    """The samples of `selector` in (start, end]: three queries, whatever the number of series."""
-    series = find_series(selector)
-    if not series:
-        return nothing()
-    parts = [_from_head(selector, start, end), _from_blocks(selector, start, end)]
-    ids, timestamps, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return assemble(series, ids, timestamps, values)
-
-
-_Cells = tuple[Ints, Ints, Floats]  # series ids, timestamps and values of k samples
-
-
-def _from_head(selector: SeriesSelector, start: datetime, end: datetime) -> _Cells:
-    where, parameters = _conditions(selector)
-    # A frame is read once for all the positions of its layout that are wanted.
-    copied = copy_out(
-        f"""{_wanted(where)}
-            SELECT wanted.series_id::bigint, frame.ts, frame."values"[wanted.place]
-            FROM metric_frame frame
-            JOIN wanted ON wanted.asset_id = frame.asset_id AND wanted.layout_id = frame.layout_id
-            WHERE frame.ts > %(start)s AND frame.ts <= %(end)s
-              {"AND frame.asset_id = ANY(%(assets)s)" if selector.asset_ids else ""}
-              AND frame."values"[wanted.place] <> 'NaN'""",
-        parameters | {"start": start, "end": end},
-    )
-    return frames.parse_samples(copied)
-
-
-def _from_blocks(selector: SeriesSelector, start: datetime, end: datetime) -> _Cells:
-    """The same of what is at rest; of a block only the columns that are wanted are fetched."""
-    where, parameters = _conditions(selector)
-    connection.ensure_connection()
-    # Django's cursors speak text, in which every byte of a column is two.
-    with psycopg.Cursor(connection.connection) as cursor:
-        cursor.format = psycopg.pq.Format.BINARY
-        cursor.execute(
-            f"""{_wanted(where)}
-                SELECT wanted.series_id, block.instants, block.times,
-                       substring(block."columns" FROM begins.at + 1 FOR block.ends[wanted.place] - begins.at)
-                FROM metric_block block
-                JOIN wanted ON wanted.asset_id = block.asset_id AND wanted.layout_id = block.layout_id
-                CROSS JOIN LATERAL (SELECT coalesce(block.ends[wanted.place - 1], 0)) AS begins (at)
-                WHERE block.hour > %(start)s - interval '1 hour' AND block.hour <= %(end)s
-                  {"AND block.asset_id = ANY(%(assets)s)" if selector.asset_ids else ""}""",
-            parameters | {"start": start, "end": end},
-        )
-        rows = cursor.fetchall()
-    if not rows:
-        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
-    counts = [row[1] for row in rows]
-    # The series of one block share their instants: they are decoded once.
-    instants = {place: codec.decode_instants(*place) for place in {(row[2], row[1]) for row in rows}}
-    ids = np.repeat(np.array([row[0] for row in rows], dtype=np.int64), counts)
-    timestamps = np.concatenate([instants[row[2], row[1]] for row in rows])
-    values = np.concatenate(codec.decode_many([row[3] for row in rows], counts))
-    kept = (timestamps > start.timestamp() * 1000) & (timestamps <= end.timestamp() * 1000) & ~np.isnan(values)
-    return ids[kept], timestamps[kept], values[kept]
 
 
 def copy_out(query: str, parameters: dict[str, Any]) -> bytes:
@@ -146,85 +86,190 @@ def copy_out(query: str, parameters: dict[str, Any]) -> bytes:
         return b"".join(parts)
 
 
-def read_hourly(selector: SeriesSelector, start: datetime, end: datetime) -> Samples:
-    """The hours that touch (start, end], from statistics alone: of each hour of a series the lowest and the highest
-    value, at its beginning and middle; of a counter its rate per second."""
-    series = find_series(selector)
+def read(selector: Selector, start: datetime, end: datetime) -> Samples:
+    """The samples of `selector` in (start, end]: four queries, whatever the number of series."""
+    return read_series(find_series(selector), start, end)
+
+
+def read_series(series: list[Series], start: datetime, end: datetime) -> Samples:
+    """The samples of known series in (start, end]."""
     if not series:
         return nothing()
-    ids, hours, table = hourly_statistics(selector, start, end)
-    counters = {one.id for one in series if one.metric_type == "counter"}
-    counted = np.isin(ids, np.array(sorted(counters), dtype=np.int64))
-    rates = _rates(ids[counted], table[counted])
-    gauge_ids, gauge_hours, gauges = ids[~counted], hours[~counted], table[~counted]
+    places = stored.places_of(series)
+    parts = [stored.read_head(places, start, end), stored.read_blocks(places, start, end)]
+    ids, timestamps, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return assemble(series, ids, timestamps, values)
+
+
+def instant(selector: Selector, moment: datetime, lookback: timedelta) -> Samples:
+    """The newest sample of each series in (moment - lookback, moment], where there is one."""
+    samples = read(selector, moment - lookback, moment)
+    there = np.diff(samples.offsets) > 0
+    newest = samples.offsets[1:][there] - 1
+    offsets = np.append(0, np.cumsum(there)).astype(np.int64)
+    return Samples(samples.series, offsets, samples.timestamps[newest], samples.values[newest])
+
+
+def window(
+    selector: Selector, grid: Grid, how: str, quantile: float = 0.5, resolution: Resolution | None = None
+) -> Table:
+    """`how` (one of windows.OVER_TIME) of each series' samples in each window of `grid`.
+
+    Where all windows begin and end with an hour (a day) and the span is long, statistics tell it, unless `resolution`
+    is given. A span's statistics then stand at its end, and a rate or an increase is what was counted, not stretched.
+    Raises ValueError for an aggregate or a grid that the resolution cannot tell.
+    """
+    series = find_series(selector)
+    resolution = resolution or _resolution_of(grid, how)
+    span = timedelta(milliseconds=grid.window_ms)
+    start, end = _moment(grid.start_ms) - span, _moment(grid.end_ms)
+    if resolution == "raw":
+        values = windows.over_time(how, read_series(series, start, end), grid, quantile)
+    else:
+        if not _told_by(resolution, grid, how):
+            raise ValueError(f"{how} on this grid is not told by the statistics of a {resolution}; send raw")
+        # One more before: a counter's increase begins with the last sample that came before the window.
+        before = timedelta(milliseconds=SPANS_MS[resolution])
+        found = statistics_of(series, start - before, end, resolution)
+        values = _over_statistics(how, series, found, SPANS_MS[resolution], grid)
+    return Table(series, grid.instants(), values)
+
+
+_BY_STATISTICS = {"count": 0, "sum": 1, "avg": 1, "min": 2, "max": 3, "last": 5, "increase": 6, "rate": 6}
+
+
+def _told_by(resolution: Resolution, grid: Grid, how: str) -> bool:
+    span = SPANS_MS[resolution]
+    return how in _BY_STATISTICS and not (grid.start_ms % span or grid.step_ms % span or grid.window_ms % span)
+
+
+def _resolution_of(grid: Grid, how: str) -> Resolution:
+    length = timedelta(milliseconds=grid.end_ms - grid.start_ms + grid.window_ms)
+    if length > HOURS_AT_MOST and _told_by("day", grid, how):
+        return "day"
+    return "hour" if length > RAW_AT_MOST and _told_by("hour", grid, how) else "raw"
+
+
+def _over_statistics(how: str, series: Sequence[Series], found: stored.Statistics, span_ms: int, grid: Grid) -> Floats:
+    ids, starts, table = found
+    places = {one.id: place for place, one in enumerate(series)}
+    owner = np.array([places[one] for one in ids.tolist()], dtype=np.int64)
+    order = np.lexsort((starts, owner))
+    ids, starts, table = ids[order], starts[order], table[order]
+    sizes = np.bincount(owner, minlength=len(series))
+    offsets, ends = np.append(0, np.cumsum(sizes)).astype(np.int64), starts + span_ms
+    column = _counted(ids, table) if how in ("increase", "rate") else table[:, _BY_STATISTICS[how]]
+    reduced = how if how in ("min", "max", "last") else "sum"
+    values = windows.over_time(reduced, Columns(offsets, ends, column), grid)
+    if how == "rate":
+        return values / (grid.window_ms / 1000)
+    counts = windows.over_time("sum", Columns(offsets, ends, table[:, 0]), grid) if how in ("avg", "count") else values
+    return np.nan_to_num(counts) if how == "count" else values / counts if how == "avg" else values
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _counted(ids: Ints, table: Floats) -> Floats:
+    """Increase in each span, with what was counted since the span before; rows are in order of series and time."""
+    first, last, increase = table[:, 4], table[:, 5], table[:, 6]
+    between = np.zeros(len(ids))
+    step = first[1:] - last[:-1]
+    between[1:] = np.where(ids[1:] == ids[:-1], np.where(step < 0, first[1:], step), 0)
+    return increase + between
+
+
+def curves(
+    series: list[Series],
+    start: datetime,
+    end: datetime,
+    points: int | None = None,
+    resolution: Resolution | None = None,
+) -> Samples:
+    """What a chart shows of (start, end]: counters as rates per second, at most `points` of each series, in which every
+    peak survives. The longer the span, the coarser: samples, hours, or days, unless `resolution` is given."""
+    length = end - start
+    resolution = resolution or ("raw" if length <= RAW_AT_MOST else "hour" if length <= HOURS_AT_MOST else "day")
+    if resolution == "raw":
+        drawn = read_series(series, start, end).rates()
+    else:
+        drawn = _extremes(series, statistics_of(series, start, end, resolution), SPANS_MS[resolution])
+    return drawn if points is None else drawn.thinned(points)
+
+
+def _extremes(series: list[Series], found: stored.Statistics, span_ms: int) -> Samples:
+    """Of each span of a series the lowest and the highest value, at its beginning and middle; of a counter its rate."""
+    ids, starts, table = found
+    counters = np.array([one.id for one in series if one.metric_type == "counter"], dtype=np.int64)
+    counted = np.isin(ids, counters)
+    rates = _counted(ids[counted], table[counted]) / (span_ms / 1000)
+    gauge_ids, gauge_starts, gauges = ids[~counted], starts[~counted], table[~counted]
     return assemble(
         series,
         np.concatenate([ids[counted], gauge_ids, gauge_ids]),
-        np.concatenate([hours[counted], gauge_hours, gauge_hours + HOUR_MS // 2]),
+        np.concatenate([starts[counted], gauge_starts, gauge_starts + span_ms // 2]),
         np.concatenate([rates, gauges[:, 2], gauges[:, 3]]),
     )
 
 
-def _rates(ids: Ints, table: Floats) -> Floats:
-    """Increase per second of each hour, with what was counted since the hour before; rows are in order of time."""
-    first, last, increase = table[:, 4], table[:, 5], table[:, 6]
-    between = np.zeros(len(ids))
-    follows = ids[1:] == ids[:-1]
-    step = first[1:] - last[:-1]
-    between[1:] = np.where(follows, np.where(step < 0, first[1:], step), 0)
-    return (increase + between) / 3600
+def hourly_statistics(selector: Selector, start: datetime, end: datetime) -> stored.Statistics:
+    """`statistics_of` the hours of the series that `selector` names."""
+    return statistics_of(find_series(selector), start, end, "hour")
 
 
-def hourly_statistics(selector: SeriesSelector, start: datetime, end: datetime) -> tuple[Ints, Ints, Floats]:
-    """(series id, hour in ms, statistics as in blocks.STATISTICS) of each hour that touches (start, end] and has
-    samples, ordered by series and hour. Hours of the head are summed up on the way."""
-    first = start - timedelta(microseconds=1)
-    first = first.replace(minute=0, second=0, microsecond=0)
-    fresh = _summed_up(*_from_head(selector, first - timedelta(milliseconds=1), end))
-    parts = [_stored_statistics(selector, first, end), fresh]
-    ids, hours, table = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    order = np.lexsort((hours, ids))
-    ids, hours, table = ids[order], hours[order], table[order]
-    # An hour is there twice where late samples wait in the head, or one series is in several layouts.
-    begins = _begins(ids, hours)
+def statistics_of(series: list[Series], start: datetime, end: datetime, resolution: Resolution) -> stored.Statistics:
+    """(series id, start of the hour or day in ms, statistics as in blocks.STATISTICS) of each that touches (start, end]
+    and has samples, ordered by series and time. What is in the head is summed up on the way."""
+    if not series:
+        return _summed_up(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    first = (start - timedelta(microseconds=1)).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    if resolution == "day":
+        first = first.replace(hour=0)
+    end = end.astimezone(UTC)
+    read_spans, span_ms = (stored.read_days, DAY_MS) if resolution == "day" else (stored.read_hours, HOUR_MS)
+    places = stored.places_of(series)
+    # By the hour also where days are asked for: what the head holds of a day comes after that day's stored hours.
+    fresh = _summed_up(*stored.read_head(places, first - timedelta(milliseconds=1), end))
+    parts = [read_spans(places, first, end), fresh]
+    ids, starts, table = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    order = np.lexsort((starts, ids))
+    return _combined(ids[order], starts[order] // span_ms * span_ms, table[order])
+
+
+def _begins(ids: Ints, starts: Ints) -> Ints:
+    """Where another series or another span begins."""
+    return np.flatnonzero(np.append(True, (ids[1:] != ids[:-1]) | (starts[1:] != starts[:-1]))[: len(ids)])
+
+
+def _combined(ids: Ints, starts: Ints, table: Floats) -> stored.Statistics:
+    """One row for each series and span: an hour is there twice where late samples wait in the head, or one series is in
+    several layouts; a day that is not summed up yet has its hours."""
+    begins = _begins(ids, starts)
     if len(begins) == len(ids):
-        return ids, hours, table
+        return ids, starts, table
+    counted = _counted(ids, table)
+    counted[begins] = table[begins, 6]
+    last = np.append(begins[1:], len(ids)) - 1
     joined = [
-        blocks.combine(table[at:until, None, :])[0] if until - at > 1 else table[at]
-        for at, until in pairwise([*begins.tolist(), len(ids)])
+        np.add.reduceat(table[:, 0], begins),
+        np.add.reduceat(table[:, 1], begins),
+        np.minimum.reduceat(table[:, 2], begins),
+        np.maximum.reduceat(table[:, 3], begins),
+        table[begins, 4],
+        table[last, 5],
+        np.add.reduceat(counted, begins),
     ]
-    return ids[begins], hours[begins], np.array(joined)
+    return ids[begins], starts[begins], np.column_stack(joined)
 
 
-def _begins(ids: Ints, hours: Ints) -> Ints:
-    """Where another series or another hour begins."""
-    return np.flatnonzero(np.append(True, (ids[1:] != ids[:-1]) | (hours[1:] != hours[:-1]))[: len(ids)])
-
-
-def _stored_statistics(selector: SeriesSelector, start: datetime, end: datetime) -> tuple[Ints, Ints, Floats]:
-    where, parameters = _conditions(selector)
-    picked = ", ".join(f"block.statistics[7 * wanted.place - {7 - number}]" for number in range(1, 8))
-    copied = copy_out(
-        f"""{_wanted(where)}
-            SELECT wanted.series_id::bigint, block.hour, {picked}
-            FROM metric_block block
-            JOIN wanted ON wanted.asset_id = block.asset_id AND wanted.layout_id = block.layout_id
-            WHERE block.hour >= %(start)s AND block.hour <= %(end)s
-              {"AND block.asset_id = ANY(%(assets)s)" if selector.asset_ids else ""}
-              AND block.statistics[7 * wanted.place - 6] > 0""",
-        parameters | {"start": start, "end": end},
-    )
-    return frames.parse_statistics(copied, len(blocks.STATISTICS))
-
-
-def _summed_up(ids: Ints, timestamps: Ints, values: Floats) -> tuple[Ints, Ints, Floats]:
+def _summed_up(ids: Ints, timestamps: Ints, values: Floats) -> stored.Statistics:
     """The hourly statistics of loose samples."""
-    hours = timestamps // HOUR_MS * HOUR_MS
-    order = np.lexsort((timestamps, hours, ids))
-    ids, hours, values = ids[order], hours[order], values[order]
+    order = np.lexsort((timestamps, ids))
+    ids, spans, values = ids[order], timestamps[order] // HOUR_MS * HOUR_MS, values[order]
     if not len(ids):
-        return ids, hours, np.empty((0, len(blocks.STATISTICS)))
-    begins = _begins(ids, hours)
+        return ids, spans, np.empty((0, len(blocks.STATISTICS)))
+    begins = _begins(ids, spans)
     ends = np.append(begins[1:], len(ids))
     step = np.diff(values, prepend=values[:1])
     rise = np.where(step < 0, values, step)
@@ -240,7 +285,7 @@ def _summed_up(ids: Ints, timestamps: Ints, values: Floats) -> tuple[Ints, Ints,
             np.add.reduceat(rise, begins),
         ]
     )
-    return ids[begins], hours[begins], table
+    return ids[begins], spans[begins], table
 
 
 _DERIVED = """SELECT layout.id FROM metric_layout layout
@@ -263,11 +308,11 @@ def last_reports(asset_ids: list[UUID], since: datetime) -> dict[UUID, datetime]
                                    ORDER BY ts DESC LIMIT 1) AS newest ON true
                 LEFT JOIN LATERAL (SELECT last_ts AS ts FROM metric_block
                                    WHERE newest.ts IS NULL AND asset_id = wanted.id
-                                     AND hour > %(since)s - interval '1 hour' AND last_ts > %(since)s
+                                     AND hour > %(first)s AND last_ts > %(since)s
                                      AND layout_id NOT IN (SELECT id FROM derived)
                                    ORDER BY hour DESC, last_ts DESC LIMIT 1) AS rested ON true
                 WHERE newest.ts IS NOT NULL OR rested.ts IS NOT NULL""",
-            {"ids": asset_ids, "since": since},
+            {"ids": asset_ids, "since": since, "first": since - HOUR},
         )
         return dict(cursor.fetchall())
 
@@ -276,6 +321,7 @@ def reported_slots(asset_id: UUID, start: datetime, end: datetime, slot_ms: int)
     """One instant of each slot of `slot_ms` in (start, end] in which the asset reported anything: from the head's index
     and the blocks' instants alone, so that no value is read. What this server derives itself is no report."""
     parameters: dict[str, Any] = {"ids": [asset_id], "asset": asset_id, "start": start, "end": end, "slot": slot_ms}
+    parameters["first"] = start - HOUR
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT min(extract(epoch FROM ts) * 1000)::bigint FROM metric_frame
@@ -286,7 +332,7 @@ def reported_slots(asset_id: UUID, start: datetime, end: datetime, slot_ms: int)
         found = [np.array([row[0] for row in cursor.fetchall()], dtype=np.int64)]
         cursor.execute(
             f"""SELECT times, instants FROM metric_block
-                WHERE asset_id = %(asset)s AND hour > %(start)s - interval '1 hour' AND hour <= %(end)s
+                WHERE asset_id = %(asset)s AND hour > %(first)s AND hour <= %(end)s
                   AND layout_id NOT IN ({_DERIVED})""",
             parameters,
         )

@@ -71,8 +71,38 @@ class Samples:
         with np.errstate(divide="ignore", invalid="ignore"):
             values = np.where(counter[owner], step / seconds, self.values)
         kept = ~(first & counter[owner])
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(owner[kept], minlength=len(self.series)))])
-        return Samples(self.series, offsets.astype(np.int64), self.timestamps[kept], values[kept])
+        return Samples(self.series, _offsets(owner[kept], len(self.series)), self.timestamps[kept], values[kept])
+
+    def thinned(self, points: int) -> Samples:
+        """At most `points` finite samples of each series, in which every minimum and maximum survives: the lowest and
+        the highest of each of points / 2 equal spans of the series' time."""
+        owner = np.repeat(np.arange(len(self.series)), np.diff(self.offsets))
+        kept = np.isfinite(self.values)
+        if not kept.all():
+            owner, timestamps, values = owner[kept], self.timestamps[kept], self.values[kept]
+            return Samples(self.series, _offsets(owner, len(self.series)), timestamps, values).thinned(points)
+        sizes = np.diff(self.offsets)
+        if not (sizes > points).any():
+            return self
+        kept = (sizes <= points)[owner]
+        kept[self._extremes(owner, max(points // 2, 1))] = True
+        return Samples(self.series, _offsets(owner[kept], len(sizes)), self.timestamps[kept], self.values[kept])
+
+    def _extremes(self, owner: Ints, buckets: int) -> Ints:
+        """Where the lowest and the highest value of each of `buckets` equal spans of each series stand."""
+        there = np.diff(self.offsets) > 0
+        first, last = np.zeros((2, len(there)), np.int64)
+        first[there] = self.timestamps[self.offsets[:-1][there]]
+        last[there] = self.timestamps[self.offsets[1:][there] - 1]
+        bucket = (self.timestamps - first[owner]) * buckets // (last - first + 1)[owner]
+        begins = np.flatnonzero(np.diff(owner * buckets + bucket, prepend=-1))
+        sizes = np.diff(np.append(begins, len(owner)))
+        found = []
+        for reduce in (np.minimum.reduceat, np.maximum.reduceat):
+            equal = np.flatnonzero(self.values == np.repeat(reduce(self.values, begins), sizes))
+            # Of a value that a span has more than once the first.
+            found.append(equal[np.searchsorted(equal, begins)])
+        return np.concatenate(found)
 
 
 def _reduce(how: str, owner: Ints, values: Floats, size: int) -> Floats:
@@ -99,38 +129,51 @@ def _reduce(how: str, owner: Ints, values: Floats, size: int) -> Floats:
 
 
 def assemble(series: list[Series], ids: Ints, timestamps: Ints, values: Floats) -> Samples:
-    places = {one.id: place for place, one in enumerate(series)}
-    if len(ids):
-        unique, inverse = np.unique(ids, return_inverse=True)
+    """Loose samples, by the ids of their series, as Samples; of an instant that a series has twice the later stays.
+
+    What is in order already costs least.
+    """
+    owner = _owners(series, ids)
+    if len(owner) and owner.min() < 0:
         # A series that was made after `series` was read is not known here.
-        owner = np.array([places.get(series_id, -1) for series_id in unique.tolist()], dtype=np.int64)[inverse]
-        owner, timestamps, values = owner[owner >= 0], timestamps[owner >= 0], values[owner >= 0]
-        order = np.lexsort((timestamps, owner))
+        known = owner >= 0
+        owner, timestamps, values = owner[known], timestamps[known], values[known]
+    if not _in_order(owner, timestamps):
+        order = _order(owner, timestamps)
         owner, timestamps, values = owner[order], timestamps[order], values[order]
         last = np.ones(len(owner), dtype=bool)
         last[:-1] = (owner[1:] != owner[:-1]) | (timestamps[1:] != timestamps[:-1])
-        owner, timestamps, values = owner[last], timestamps[last], values[last]
-    else:
-        owner = ids
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(series)))]).astype(np.int64)
-    return Samples(series, offsets, timestamps, values)
+        if not last.all():
+            owner, timestamps, values = owner[last], timestamps[last], values[last]
+    return Samples(series, _offsets(owner, len(series)), timestamps, values)
+
+
+def _owners(series: list[Series], ids: Ints) -> Ints:
+    """The place of each sample's series, -1 where it is none of `series`; looked up once for each run of samples."""
+    places = {one.id: place for place, one in enumerate(series)}
+    begins = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])[: len(ids)])
+    found = np.array([places.get(one, -1) for one in ids[begins].tolist()], dtype=np.int64)
+    return np.repeat(found, np.diff(np.append(begins, len(ids))))
+
+
+def _in_order(owner: Ints, timestamps: Ints) -> bool:
+    step = np.diff(owner)
+    return not ((step < 0) | ((step == 0) & (np.diff(timestamps) <= 0))).any()
+
+
+def _order(owner: Ints, timestamps: Ints) -> Ints:
+    """By owner and time, what is equal as it stands: by one sort of one number, which uses the order that is there."""
+    first, last = int(timestamps.min()), int(timestamps.max())
+    span = last - first + 1
+    if (int(owner.max()) + 1) * span >= 2**63:
+        return np.lexsort((timestamps, owner))
+    return np.argsort(owner * span + (timestamps - first), kind="stable")
+
+
+def _offsets(owner: Ints, size: int) -> Ints:
+    return np.append(0, np.cumsum(np.bincount(owner, minlength=size))).astype(np.int64)
 
 
 def nothing() -> Samples:
     """No series and no samples."""
     return assemble([], np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-
-
-def thin(timestamps: Ints, values: Floats, points: int) -> tuple[Ints, Floats]:
-    """At most `points` of the samples, in which every minimum and maximum survives: the lowest and highest of each of
-    points / 2 equal spans of time."""
-    if len(timestamps) <= points:
-        return timestamps, values
-    buckets = max(points // 2, 1)
-    edges = np.linspace(timestamps[0], timestamps[-1] + 1, buckets + 1)
-    owner = np.clip(np.searchsorted(edges, timestamps, side="right") - 1, 0, buckets - 1)
-    order = np.lexsort((values, owner))
-    first = np.flatnonzero(np.diff(owner[order], prepend=-1))
-    last = np.append(first[1:], len(order)) - 1
-    kept = np.unique(np.concatenate([order[first], order[last]]))
-    return timestamps[kept], values[kept]

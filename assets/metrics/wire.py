@@ -32,6 +32,10 @@ class Malformed(Exception):
     """Nothing of the request can be used; the text says what to send instead."""
 
 
+class UnknownMediaType(Malformed):
+    """The body is of a kind, or packed in a way, that is not understood."""
+
+
 class TooLarge(Exception):
     """The request is larger than is taken at once, as sent or once unpacked."""
 
@@ -125,7 +129,7 @@ class Decoded:
 
 
 def unpack(body: bytes, encoding: str, limit: int) -> bytes:
-    """`body` without its Content-Encoding, of at most `limit` bytes. Raises TooLarge or Malformed."""
+    """`body` without its Content-Encoding, of at most `limit` bytes. Raises TooLarge, UnknownMediaType or Malformed."""
     readers: dict[str, Callable[[bytes, int], bytes]] = {
         "": _plain,
         "identity": _plain,
@@ -135,7 +139,7 @@ def unpack(body: bytes, encoding: str, limit: int) -> bytes:
     }
     reader = readers.get(encoding.strip().lower())
     if reader is None:
-        raise Malformed(f"Content-Encoding {encoding!r} is not understood; send gzip, zstd, snappy or none")
+        raise UnknownMediaType(f"Content-Encoding {encoding!r} is not understood; send gzip, zstd, snappy or none")
     unpacked = reader(body, limit)
     if len(unpacked) > limit:
         raise TooLarge(f"the request unpacks to more than {limit} bytes; send it in parts")

@@ -16,7 +16,7 @@
       while (Math.abs(value) >= 1024 && step < names.length - 1) { value /= 1024; step += 1; }
       return value.toFixed(1) + " " + names[step] + unit.slice(5);
     }
-    const signs = { percent: " %", mbps: " Mbit/s", ms: " ms", seconds: " s" };
+    const signs = { percent: " %", mbps: " Mbit/s", ms: " ms", seconds: " s", "seconds/s": " s/s" };
     const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 1 || value === 0 ? 1 : 3;
     return value.toFixed(digits) + (signs[unit] !== undefined ? signs[unit] : unit ? " " + unit : "");
   }

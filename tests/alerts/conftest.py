@@ -10,18 +10,31 @@ from uuid import uuid4
 
 import pytest
 
+from alerts.channels import slack
 from alerts.models import AlertInstance, AlertRule
-from tests.receivers import Receiver
+from tests.receivers import Receiver, Slack
+
+
+def _served(server: Receiver) -> Iterator[Any]:
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture
 def receiver(settings) -> Iterator[Receiver]:
     settings.OUTGOING_ALLOWED_NETWORKS = ["127.0.0.0/8"]
-    server = Receiver()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    yield from _served(Receiver())
+
+
+@pytest.fixture
+def slack_api(settings, monkeypatch) -> Iterator[Slack]:
+    """Slack's Web API, where the channel looks for it."""
+    settings.OUTGOING_ALLOWED_NETWORKS = ["127.0.0.0/8"]
+    server = Slack()
+    monkeypatch.setattr(slack, "API", f"http://127.0.0.1:{server.server_port}/api")
+    yield from _served(server)
 
 
 @pytest.fixture

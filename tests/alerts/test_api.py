@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from alerts import notification
+from alerts import naming
 from alerts.models import (
     AlertEvent,
     AlertInstance,
@@ -306,7 +306,7 @@ def test_a_test_message_tells_of_each_channel_whether_it_arrived(sre, rule, rece
     answer = sre.post(f"{URL}/{cpu.pk}/test-notification")
     assert answer.status_code == 200
     arrived, mailed, refused = answer.json()["results"]
-    keys = [notification.channel_key(channel) for channel in channels]
+    keys = [naming.channel_key(channel) for channel in channels]
     assert arrived == {"channel": keys[0], "delivered": True, "error": ""}
     assert mailed == {"channel": keys[1], "delivered": True, "error": ""}
     assert (refused["channel"], refused["delivered"]) == (keys[2], False)

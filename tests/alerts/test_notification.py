@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from alerts import notification, tasks
+from alerts import notification, pacing, tasks
 from alerts.models import AlertEvent, AlertInstance, AlertRule, NotificationDelivery
 from tests.receivers import Receiver
 from wedsync_monitor import secrets
@@ -52,7 +52,7 @@ def tell(alert: AlertInstance, kind: str, now: Any) -> None:
     notification.enqueue([(alert, event)], now)
 
 
-def webhook(url: str, **config: str) -> dict[str, Any]:
+def webhook(url: str, **config: Any) -> dict[str, Any]:
     return {"type": "webhook", "config": {"url": url, **config}}
 
 
@@ -186,7 +186,7 @@ def test_a_worker_that_dies_while_sending_leaves_it_due_again(receiver, opened, 
     with pytest.raises(KeyboardInterrupt):
         notification.deliver_due(now, send=die)
     assert NotificationDelivery.objects.get().status == "queued"
-    assert deliver(now + notification.LEASE) == 1
+    assert deliver(now + pacing.LEASE) == 1
     assert len({headers["x-wedsync-delivery"] for headers, _ in receiver.got}) == 1
 
 
@@ -247,6 +247,29 @@ def test_the_beginning_of_an_alert_that_is_over_is_not_told_again(receiver, open
     AlertInstance.objects.update(status="resolved", resolved_at=now)
     with pytest.raises(notification.NotAgain, match="over"):
         notification.resend(NotificationDelivery.objects.get().pk, now)
+
+
+def test_a_bots_message_of_an_alert_is_kept_up_to_date(slack_api, opened, now):
+    alert = opened({"type": "slack", "config": {"bot_token": "xoxb-hush", "channel": "#ops"}})
+    for kind in ("acknowledged", "resolved"):
+        tell(alert, kind, now)
+    for _ in range(3):
+        deliver(now)
+    root, *replies = slack_api.messages.values()
+    assert root["text"] == "[Resolved] CPU is high on web-01"
+    assert [one["thread_ts"] for one in replies] == ["1700000000.000000"] * 2
+    assert not NotificationDelivery.objects.exclude(status="delivered").exists()
+
+
+def test_a_webhook_says_what_its_template_says(receiver, opened, now):
+    template = {"summary": "${headline} ($$)", "value": "${trigger_value}", "who": ["${actor}", 1]}
+    opened(webhook(receiver.url, template=template, secret="hush"))
+    AlertInstance.objects.update(alert_title='"}, {"x": "${secret}', trigger_value=93.5)
+    deliver(now)
+    headers, body = receiver.got[0]
+    expected = {"summary": '[HIGH] "}, {"x": "${secret} ($)', "value": 93.5, "who": ["", 1]}
+    assert json.loads(body) == expected
+    assert "x-wedsync-signature" in headers
 
 
 def test_email_goes_out_in_text_and_html(opened, now, mailoutbox):

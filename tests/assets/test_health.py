@@ -49,6 +49,21 @@ def test_without_any_report_nothing_is_known():
     assert (nothing.status, nothing.score, nothing.factors, nothing.recommendations) == ("unknown", None, (), ())
 
 
+@pytest.mark.parametrize(
+    ("ephemeral", "age", "status"),
+    [
+        pytest.param(True, 179, "healthy", id="it misses no more than any may"),
+        pytest.param(True, 180, "unknown", id="it has left"),
+        pytest.param(True, 7 * 86400, "unknown", id="it left long ago"),
+        pytest.param(False, 180, "degraded", id="one that may not leave"),
+    ],
+)
+def test_an_ephemeral_asset_departs_and_is_never_down(ephemeral, age, status):
+    facts = Facts(FINE, NOW - timedelta(seconds=age), 60, (), ephemeral)
+    assert assess(facts, NOW).status == status
+    assert health.has_departed(ephemeral, facts.last_report, 60, NOW) == (status == "unknown")
+
+
 def test_factors_without_data_are_left_out_and_not_assumed():
     assert {one.factor for one in judged({"cpu_usage_percent": 5.0}).factors} == {
         "cpu", "data_freshness", "open_alerts",

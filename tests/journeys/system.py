@@ -115,6 +115,11 @@ class System:
         answer.raise_for_status()
         return answer.json()
 
+    def host(self) -> dict[str, Any]:
+        """This machine, which the first start has made an asset."""
+        found: dict[str, Any] = self.get("assets", asset_type="server")["assets"][0]
+        return found
+
     def post(self, path: str, body: Any) -> Any:
         answer = self.http.post(f"/api/monitoring/{path}", json=body)
         answer.raise_for_status()

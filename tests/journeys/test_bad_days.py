@@ -23,7 +23,7 @@ class Pushing:
 
     def __init__(self, system: System, metric: str):
         self.system, self.metric = system, metric
-        self.host = system.get("assets")["assets"][0]
+        self.host = system.host()
         self.acknowledged: list[int] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)

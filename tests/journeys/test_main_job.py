@@ -56,13 +56,14 @@ def rule(system: System, receiver_url: str, metric: str) -> dict[str, Any]:
 
 
 def send(system: System, metric: str, value: float) -> None:
-    host = system.get("assets")["assets"][0]["asset_name"]
-    answer = system.post("metrics", {"asset_id": host, "metric_name": metric, "metric_value": value})
+    answer = system.post(
+        "metrics", {"asset_id": system.host()["asset_name"], "metric_name": metric, "metric_value": value}
+    )
     assert answer["accepted"] == 1
 
 
 def test_this_machines_own_metrics_are_there_within_a_minute(system):
-    host = system.get("assets")["assets"][0]
+    host = system.host()
     current = eventually(lambda: system.get(f"assets/{host['id']}/metrics")["current_metrics"], 60)
     current = eventually(
         lambda: (
@@ -77,8 +78,8 @@ def test_this_machines_own_metrics_are_there_within_a_minute(system):
 
 
 def test_breach_notification_and_recovery_within_an_interval_and_two_seconds(system, receiver):
-    rule(system, receiver.url, "journey_value")
-    eventually(lambda: system.get("alerts/rules", q="rule")["rules"][0]["evaluation"])
+    made = rule(system, receiver.url, "journey_value")
+    eventually(lambda: system.get("alerts/rules", q=made["rule_name"])["rules"][0]["evaluation"])
     send(system, "journey_value", 50)
     began = time.monotonic()
     eventually(lambda: receiver.events() == ["opened"], 10)
@@ -95,11 +96,11 @@ def test_the_overview_shows_health_alerts_and_assets(system, page):
 
 
 def test_view_metrics_shows_cpu_usage(system, page):
-    page.goto(f"{system.url}/admin/monitoring/assets")
+    page.goto(f"{system.url}/admin/monitoring/assets?q={system.host()['asset_name']}")
     page.click('[data-testid="view-metrics-btn"] >> nth=0')
     page.wait_for_selector("text=CPU Usage")
     page.wait_for_selector(".chart canvas")
-    page.goto(f"{system.url}/admin/monitoring/assets")
+    page.goto(f"{system.url}/admin/monitoring/assets?q={system.host()['asset_name']}")
     page.click('[data-testid="health-check-btn"] >> nth=0')
     page.wait_for_selector("text=Factors")
 
@@ -131,9 +132,12 @@ def test_a_rule_is_made_in_the_console(system, page):
     assert made["metric_conditions"][0]["threshold"] == 99
 
 
+TABS = ("overview", "assets", "alerts", "alerts/rules", "synthetic", "capacity", "remediation", "dashboards", "system")
+
+
 def test_every_tab_opens_on_a_phone_too(system, page):
     page.set_viewport_size({"width": 390, "height": 844})
-    for tab in ("overview", "assets", "alerts", "alerts/rules", "synthetic", "capacity", "remediation", "dashboards"):
+    for tab in TABS:
         answer = page.goto(f"{system.url}/admin/monitoring/{tab}")
         assert answer.status == 200
         assert page.evaluate("document.documentElement.scrollWidth") <= 391, tab

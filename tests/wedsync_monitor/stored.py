@@ -17,7 +17,7 @@ from assets import models as assets
 from capacity.models import CapacityForecast
 from remediation.models import RemediationAction, RemediationExecution
 from synthetic.models import SyntheticCheck, SyntheticCheckResult
-from wedsync_monitor.models import ApiToken, AuditEntry, MonitoringDashboard, User
+from wedsync_monitor.models import ApiToken, AuditEntry, DeadMansSwitch, MonitoringDashboard, User
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 LATER = NOW + timedelta(days=1)
@@ -52,6 +52,19 @@ def agent(n: int) -> assets.MonitoringAgent:
 def enrolment(n: int) -> assets.EnrolmentToken:
     return assets.EnrolmentToken.objects.create(
         agent_name=f"agent-{n}", asset=asset(n), digest=secrets.token_bytes(32), expires_at=LATER, created_by=person(n)
+    )
+
+
+def scrape_job(n: int) -> assets.ScrapeJob:
+    return assets.ScrapeJob.objects.create(
+        job_name=f"node-{n}", static_targets=[{"targets": [f"10.0.0.{n}:9100"]}], request={"bearer_token": SECRET}
+    )
+
+
+def scrape_target(n: int) -> assets.ScrapeTarget:
+    address = f"10.0.0.{n}:9100"
+    return assets.ScrapeTarget.objects.create(
+        job=scrape_job(n), address=address, url=f"http://{address}/metrics", asset=asset(n), next_scrape_at=NOW
     )
 
 
@@ -191,6 +204,9 @@ MAKE: dict[str, Callable[[int], Model]] = {
     "wedsync_monitor.MonitoringDashboard": lambda n: MonitoringDashboard.objects.create(
         dashboard_name=f"board-{n}", is_public=True, created_by=person(n)
     ),
+    "wedsync_monitor.DeadMansSwitch": lambda n: DeadMansSwitch.objects.create(
+        switch_name=f"switch-{n}", target={"url": f"https://signals.example.com/{SECRET}"}
+    ),
     "assets.InfrastructureAsset": asset,
     "assets.AssetHealth": lambda n: assets.AssetHealth.objects.create(asset=asset(n), assessed_at=NOW),
     "assets.MonitoringAgent": agent,
@@ -198,7 +214,16 @@ MAKE: dict[str, Callable[[int], Model]] = {
     "assets.Discovery": lambda n: assets.Discovery.objects.create(
         agent=agent(n), kind="service", name=f"nginx-{n}", details={"port": 80}, last_seen_at=NOW
     ),
+    "assets.Heartbeat": lambda n: assets.Heartbeat.objects.create(
+        heartbeat_name=f"backup-{n}", asset=asset(n), period_seconds=3600
+    ),
+    "assets.ScrapeJob": scrape_job,
+    "assets.ScrapeTarget": scrape_target,
     "assets.InfrastructureMetric": metric,
+    "assets.CatalogueEntry": lambda n: assets.CatalogueEntry.objects.create(
+        metric_name=f"metric_{n}", metric_types=["gauge"], first_seen=NOW, last_seen=NOW
+    ),
+    "assets.SeriesUsage": lambda n: assets.SeriesUsage.objects.create(asset=asset(n), series=n),
     "alerts.AlertRule": rule,
     "alerts.AlertInstance": alert,
     "alerts.NotificationDelivery": delivery,

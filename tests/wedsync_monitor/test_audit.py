@@ -23,8 +23,11 @@ pytestmark = pytest.mark.usefixtures("database")
 # Tables that people configure; what the system itself writes has its own history or none.
 CONFIGURED = {
     "wedsync_monitor.User", "wedsync_monitor.ApiToken", "wedsync_monitor.MonitoringDashboard", "auth.Group",
+    "wedsync_monitor.DeadMansSwitch",
     "assets.InfrastructureAsset", "assets.MonitoringAgent", "assets.AgentKey", "assets.EnrolmentToken",
+    "assets.Heartbeat", "assets.ScrapeJob", "assets.CatalogueEntry",
     "alerts.AlertRule", "alerts.EscalationPolicy", "alerts.MaintenanceWindow", "alerts.PerformanceBaseline",
+    "alerts.Silence",
     "synthetic.SyntheticCheck", "remediation.RemediationAction", "django_celery_beat.PeriodicTask",
     "django_celery_beat.IntervalSchedule", "django_celery_beat.CrontabSchedule", "django_celery_beat.SolarSchedule",
     "django_celery_beat.ClockedSchedule",

@@ -20,8 +20,8 @@ from wedsync_monitor.policy import OPERATIONS, Role
 
 pytestmark = pytest.mark.usefixtures("database")
 OVERVIEW = "/admin/monitoring/overview"
-TABS = ["Overview", "Assets", "Alerts", "Synthetic Checks", "Capacity", "Remediation", "Dashboards"]
-PATHS = ["overview", "assets", "alerts", "synthetic", "capacity", "remediation", "dashboards"]
+TABS = ["Overview", "Assets", "Alerts", "Synthetic Checks", "Capacity", "Remediation", "Dashboards", "System"]
+PATHS = ["overview", "assets", "alerts", "synthetic", "capacity", "remediation", "dashboards", "system"]
 STORED = {
     "synthetic": stored.check,
     "capacity": stored.forecast,
@@ -43,7 +43,8 @@ def tabs_of(page: Page) -> list[str]:
 @pytest.mark.parametrize("role", Role)
 def test_the_navigation_shows_what_a_role_may_open(signed_in, role):
     client = signed_in(role)
-    expected = [tab for tab in TABS if role != Role.VIEWER or tab != "Remediation"]
+    closed = {Role.VIEWER: {"Remediation", "System"}, Role.DEVELOPER: {"System"}}.get(role, set())
+    expected = [tab for tab in TABS if tab not in closed]
     assert tabs_of(opened(client, OVERVIEW)) == expected
     for tab, path in zip(TABS, PATHS, strict=True):
         assert client.get(f"/admin/monitoring/{path}").status_code == (200 if tab in expected else 403)
@@ -78,7 +79,8 @@ def test_the_monitoring_address_leads_to_the_overview(sre, url):
 
 def test_every_page_of_the_console_asks_to_sign_in_and_returns():
     for pattern in urlpatterns:
-        pk = {"pk": "00000000-0000-4000-8000-000000000000"} if "<uuid:pk>" in str(pattern.pattern) else {}
+        wanted = {"pk": "00000000-0000-4000-8000-000000000000", "name": "cpu_usage_percent"}
+        pk = {name: value for name, value in wanted.items() if f":{name}>" in str(pattern.pattern)}
         url = reverse(f"console:{pattern.name}", kwargs=pk)
         answer = Client().get(f"{url}?q=a")
         assert (answer.status_code, answer["Location"]) == (302, f"/login?next={url}%3Fq%3Da")

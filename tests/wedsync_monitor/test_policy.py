@@ -20,11 +20,15 @@ TABLE = {
     "assets": (THREE, {D, V}, {}),
     "agents": (THREE, {D, V}, {}),
     "synthetic": (THREE, {D, V}, {}),
+    "scraping": (THREE, {D, V}, {}),
+    "heartbeats": (THREE, {D, V}, {}),
+    "metric_catalogue": (set(), EVERYBODY, {Verb.CHANGE: THREE}),
     "maintenance": (THREE, {D, V}, {}),
+    "silences": (THREE | {D}, {V}, {}),
     "escalation": (THREE, {D, V}, {}),
     "baselines": (THREE, {D, V}, {}),
     "alert_rules": (THREE | {D}, {V}, {}),
-    "alerts": (set(), EVERYBODY, {Verb.ACKNOWLEDGE: THREE | {D}, Verb.RESOLVE: THREE | {D}}),
+    "alerts": (set(), EVERYBODY, dict.fromkeys((Verb.ACKNOWLEDGE, Verb.RESOLVE, Verb.SEND), THREE | {D})),
     "metrics": (set(), EVERYBODY, {Verb.SEND: THREE | {D}}),
     "remediation_actions": ({A, S}, {O, D}, {Verb.EXECUTE: THREE, Verb.APPROVE: {A, S}}),
     "remediation_executions": (set(), {A, S, O, D}, {}),
@@ -33,6 +37,7 @@ TABLE = {
     "tokens": ({A}, set(), {}),
     "schedule": ({A}, set(), {}),
     "audit": (set(), {A, S}, {}),
+    "system": ({A, S}, {O}, {}),
 }
 
 

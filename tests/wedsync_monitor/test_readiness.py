@@ -9,9 +9,15 @@ from django.core.cache import cache
 from django.db import OperationalError, connection
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
+from wedsync_agent.collectors.exporter import parse
 
-from wedsync_monitor.readiness import EVALUATOR_SEEN, STALE_SECONDS
-from wedsync_monitor.tasks import BEAT_SEEN, note_beat
+from tests.wedsync_monitor import stored
+from wedsync_monitor import counters
+from wedsync_monitor.leadership import Leadership
+from wedsync_monitor.models import DeadMansSwitch
+from wedsync_monitor.readiness import BEAT_SEEN, EVALUATOR_SEEN, STALE_SECONDS
+from wedsync_monitor.selfmonitoring import recording
+from wedsync_monitor.tasks import note_beat
 from wedsync_monitor.web.errors import DatabaseOutageMiddleware
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -98,3 +104,62 @@ def test_prometheus_reads_the_systems_own_state(settings):
     assert 'wedsync_up{part="database"} 1' in text
     assert 'wedsync_up{part="broker"} 0' in text
     assert "last_seen" not in text
+
+
+def test_readiness_says_who_leads_and_what_the_dead_mans_switches_do(now):
+    DeadMansSwitch.objects.create(
+        switch_name="outside", target={"url": f"https://signals.example.com/{stored.SECRET}"}, last_sent_at=now,
+        last_answer="signals.example.com: TimeoutError", held_back_because="beat has not ticked",
+    )  # fmt: skip
+    beat = Leadership("beat@here/1")
+    try:
+        assert beat.held()
+        answer = Client().get("/readyz")
+    finally:
+        beat.resign()
+    said = answer.json()
+    assert said["beat_leader"]["process"] == "beat@here/1"
+    (switch,) = said["dead_mans_switches"]
+    assert (switch["switch_name"], switch["held_back_because"]) == ("outside", "beat has not ticked")
+    assert "signals.example.com" not in answer.content.decode()
+
+
+def test_the_page_for_prometheus_holds_what_was_observed_and_what_all_processes_counted(now):
+    recording.observe(now)
+    connection.ensure_connection()
+    counters.take()
+    counters.add(counters.key("wedsync_ingest_requests_total", way="otlp", code="200"), 3)
+    counters.flush(connection.connection)
+    answer = Client().get("/metrics")
+    page = parse(answer.content.decode())
+    assert page.skipped == 0
+    found = {(one.name, one.labels.get("way") or one.labels.get("part")): one for one in page.readings}
+    counted = found["wedsync_ingest_requests_total", "otlp"]
+    assert (counted.kind, counted.value) == ("counter", 3)
+    assert found["wedsync_observed_timestamp_seconds", None].value == now.timestamp()
+    assert {"wedsync_database_bytes", "wedsync_queue_depth", "wedsync_agents_silent"} <= {name for name, _ in found}
+    assert (
+        len({one.name for one in page.readings}) == answer.content.count(b"# HELP") == answer.content.count(b"# TYPE")
+    )
+
+
+def test_the_page_for_prometheus_takes_few_queries_whatever_was_counted(django_assert_max_num_queries):
+    connection.ensure_connection()
+    for number in range(200):
+        counters.add(counters.key("wedsync_tasks_total", task=f"task-{number}", outcome="success"))
+    counters.flush(connection.connection)
+    with django_assert_max_num_queries(3):
+        Client().get("/metrics")
+
+
+def test_openmetrics_is_answered_where_it_is_asked_for(now):
+    answer = Client().get("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0,*/*;q=0.1"})
+    assert answer["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert answer.content.endswith(b"# EOF\n")
+
+
+def test_the_page_for_prometheus_is_there_without_a_database():
+    with connection.execute_wrapper(away):
+        text = Client().get("/metrics").content.decode()
+    assert 'wedsync_up{part="database"} 0' in text
+    assert 'wedsync_up{part="broker"} 1' in text

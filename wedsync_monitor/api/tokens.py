@@ -30,7 +30,10 @@ class TokenSerializer(serializers.ModelSerializer[ApiToken]):
 
     class Meta:
         model = ApiToken
-        fields = ["id", "username", "label", "scope", "created_at", "expires_at", "revoked_at", "last_used_at"]
+        fields = [
+            "id", "username", "label", "scope", "may_discover", "created_at", "expires_at", "revoked_at",
+            "last_used_at",
+        ]  # fmt: skip
 
 
 class NewTokenSerializer(TokenSerializer):
@@ -46,6 +49,9 @@ class TokenBody(StrictBody):
     username = serializers.CharField(max_length=150)
     label = serializers.CharField(max_length=200)  # type: ignore[assignment]
     scope = serializers.ChoiceField(choices=TokenScope.choices, default=TokenScope.FULL)
+    may_discover = serializers.BooleanField(
+        default=False, help_text="Hosts that are unknown become assets when it sends their metrics."
+    )
     lifetime_days = serializers.IntegerField(min_value=1, max_value=3650, default=tokens.LIFETIME.days)
 
     def validate_username(self, name: str) -> User:
@@ -78,7 +84,9 @@ class Tokens(Resources):
         body.is_valid(raise_exception=True)
         wanted = body.validated_data
         lifetime = timedelta(days=wanted["lifetime_days"])
-        secret = tokens.issue(wanted["username"], wanted["label"], timezone.now(), wanted["scope"], lifetime)
+        secret = tokens.issue(
+            wanted["username"], wanted["label"], timezone.now(), wanted["scope"], lifetime, wanted["may_discover"]
+        )
         row = ApiToken.objects.select_related("user").get(digest=tokens.digest(secret))
         row.token = secret  # type: ignore[attr-defined]
         return Response(NewTokenSerializer(row).data, 201)

@@ -19,6 +19,7 @@ TABS = (
     ("capacity-planning", "Capacity", "trending-up", "console:capacity", "forecasts", "c"),
     ("automated-remediation", "Remediation", "shield", "console:remediation", "remediation_actions", "r"),
     ("dashboards", "Dashboards", "layout-dashboard", "console:dashboards", "dashboards", "d"),
+    ("system", "System", "heart-rate-monitor", "console:system", "system", "y"),
 )
 
 

@@ -9,10 +9,14 @@ from alerts import oncall_views as on_call
 from alerts import responses_views as responses
 from alerts import suppression_views as suppression
 from alerts import views as alerts
+from assets import catalogue_views as catalogue
 from assets import views as assets
+from assets.heartbeats import views as heartbeats
+from assets.scraping import views as scraping
 from wedsync_monitor.console.navigation import tabs_for
 from wedsync_monitor.console.overview import overview
 from wedsync_monitor.console.stored import LISTINGS, page_of
+from wedsync_monitor.console.system import system
 
 
 @login_required
@@ -27,9 +31,13 @@ urlpatterns = [
     path("overview", overview, name="overview"),
     path("assets", assets.asset_list, name="assets"),
     path("assets/new", assets.asset_new, name="asset-new"),
+    path("assets/catalogue", catalogue.metric_list, name="catalogue"),
+    path("assets/catalogue/<path:name>", catalogue.metric_detail, name="catalogue-metric"),
     path("assets/<uuid:pk>/metrics", assets.asset_metrics, name="asset-metrics"),
     path("assets/<uuid:pk>/health", assets.asset_health, name="asset-health"),
     path("assets/<uuid:pk>/configure", assets.asset_configure, name="asset-configure"),
+    path("assets/scraping", scraping.target_list, name="scraping"),
+    path("assets/heartbeats", heartbeats.heartbeat_list, name="heartbeats"),
     path("alerts", alerts.alert_list, name="alerts"),
     path("alerts/rules", alerts.rule_list, name="rules"),
     path("alerts/rules/new", alerts.rule_new, name="rule-new"),
@@ -60,4 +68,5 @@ urlpatterns = [
     path("capacity", page_of(LISTINGS["capacity"]), name="capacity"),
     path("remediation", page_of(LISTINGS["remediation"]), name="remediation"),
     path("dashboards", page_of(LISTINGS["dashboards"]), name="dashboards"),
+    path("system", system, name="system"),
 ]

@@ -2,6 +2,7 @@
 
 import platform
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,13 +21,21 @@ TICKS = (
     ("alerts.tasks.evaluate_due_rules", 1),
     ("alerts.tasks.escalate_due_alerts", 5),
     ("alerts.tasks.settle_maintenance_windows", 30),
+    ("alerts.tasks.settle_external_alerts", 15),
     ("alerts.tasks.deliver_due_notifications", 5),
     ("assets.tasks.refresh_health", 15),
     ("assets.tasks.watch_agents", 30),
+    ("assets.tasks.check_heartbeats", 5),
+    ("assets.tasks.scrape_due_targets", 1),
+    ("assets.tasks.refresh_scrape_targets", 5),
     ("assets.tasks.compact_metrics", 300),
+    ("assets.tasks.tally_series", 60),
+    ("assets.tasks.recount_series", 3600),
     ("assets.tasks.forget_discoveries", 3600),
     ("wedsync_monitor.tasks.maintain_partitions", 3600),
     ("wedsync_monitor.tasks.note_beat", 5),
+    ("wedsync_monitor.tasks.observe_system", 15),
+    ("wedsync_monitor.tasks.signal_outside", 5),
 )
 
 
@@ -35,16 +44,22 @@ def prepare(data_dir: Path, demo: bool = False) -> None:
     create_roles()
     create_administrator(data_dir)
     for table in partitioned_tables():
-        partitions.maintain(table, datetime.now(UTC).date())
+        # What cannot be dropped is no reason not to start: it is logged, and the next tick tells /readyz.
+        with suppress(partitions.KeptBack):
+            partitions.maintain(table, datetime.now(UTC).date())
     schedule_ticks()
     with audit.acting("first start"):
         from alerts import defaults
         from assets import enrolment
         from assets.metrics import head
+        from wedsync_monitor.selfmonitoring import recording
 
         head.make_ahead(datetime.now(UTC))
         enrolment.enrol_this_machine(platform.node() or "localhost", data_dir / "agent-key", datetime.now(UTC))
         defaults.create_rules()
+        if recording.create_asset():
+            defaults.create_own_rules()
+        defaults.create_heartbeat_rule()
         if demo:
             from wedsync_monitor.embedded import demonstration
 

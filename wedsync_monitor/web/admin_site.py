@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.widgets import AdminTextInputWidget
@@ -151,7 +151,7 @@ class PolicyInline(PolicyAdminMixin, admin.TabularInline):  # type: ignore[type-
 class OwnedModelAdmin(PolicyModelAdmin):
     """A table whose rows remember who made them."""
 
-    readonly_fields = ("created_by", "created_at", "updated_at")
+    readonly_fields: ClassVar[tuple[str, ...]] = ("created_by", "created_at", "updated_at")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change:

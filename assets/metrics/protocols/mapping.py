@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from assets.metrics.identity import SeriesKey
@@ -35,6 +36,7 @@ def owner(labels: Mapping[str, str]) -> tuple[str | None, dict[str, str]]:
     return (host_of(kept["instance"]) if "instance" in kept else None), kept
 
 
+@lru_cache(maxsize=20_000)
 def host_of(instance: str) -> str | None:
     """`instance` without its port, or the host of a URL; None where that is this host, seen from itself."""
     if "://" in instance:

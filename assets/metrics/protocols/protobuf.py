@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from assets.metrics.wire import Malformed
 
@@ -11,8 +11,7 @@ VARINT, FIXED64, SPAN, FIXED32 = 0, 1, 2, 5
 _MAX_VARINT_BYTES = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One field: its tag and wire type, where its content stands, and the number where it is one."""
 
     tag: int
@@ -43,7 +42,9 @@ def fields(buffer: bytes, begin: int, end: int) -> Iterator[Field]:
     """The fields of the message at buffer[begin:end]. Raises Malformed."""
     position = begin
     while position < end:
-        key, position = varint(buffer, position, end)
+        key, position = buffer[position], position + 1
+        if key > 0x7F:
+            key, position = varint(buffer, position - 1, end)
         tag, wire_type = key >> 3, key & 7
         number = 0
         start = position
@@ -67,3 +68,13 @@ def text(buffer: bytes, field: Field) -> str:
         return buffer[field.begin : field.end].decode()
     except UnicodeDecodeError as error:
         raise Malformed("a text is not UTF-8") from error
+
+
+def write_varint(value: int) -> bytes:
+    """An unsigned number as it stands on the wire."""
+    written = bytearray()
+    while value > 0x7F:
+        written.append(value & 0x7F | 0x80)
+        value >>= 7
+    written.append(value)
+    return bytes(written)

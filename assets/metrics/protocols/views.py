@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from assets.metrics import door
 from assets.metrics.ingestion import Outcome
-from assets.metrics.protocols import line_protocol, otlp, remote_write
-from assets.metrics.wire import Decoded, Refusal
+from assets.metrics.protocols import line_protocol, otlp, remote_write, remote_write_2
+from assets.metrics.wire import Decoded, Refusal, UnknownMediaType
 
 _REASONS_SHOWN = 5
 
@@ -16,7 +18,7 @@ _REASONS_SHOWN = 5
 def told(outcome: Outcome, place: str) -> str:
     """One line on what was refused and what was kept; senders log little more than that."""
     first: dict[tuple[str, str], Refusal] = {}
-    for refusal in outcome.refusals:
+    for refusal in sorted(outcome.refusals, key=lambda one: one.index):
         first.setdefault((refusal.field, refusal.reason), refusal)
     shown = [f"{place} {one.index}: {one.field}: {one.reason}" for one in list(first.values())[:_REASONS_SHOWN]]
     more = "; and other reasons" if len(first) > _REASONS_SHOWN else ""
@@ -27,16 +29,26 @@ class _RemoteWrite:
     """Prometheus repeats a request after 5xx and 429, and drops it after other 4xx with a line in its log. So what
     can be kept is kept, and a 400 tells of the rest."""
 
+    name = "remote_write"
+    _MESSAGES: dict[str, Callable[[bytes], Decoded]] = {
+        "prometheus.WriteRequest": remote_write.decode,
+        "io.prometheus.write.v2.Request": remote_write_2.decode,
+    }
+
     def decode(self, request: HttpRequest, body: bytes, now_ms: int) -> Decoded:
         message = (request.content_params or {}).get("proto", "prometheus.WriteRequest")
-        if request.content_type != "application/x-protobuf" or message != "prometheus.WriteRequest":
-            raise door.UnknownMediaType("send application/x-protobuf;proto=prometheus.WriteRequest (remote write 1.0)")
-        return remote_write.decode(body)
+        if request.content_type != "application/x-protobuf" or message not in self._MESSAGES:
+            raise UnknownMediaType(f"send application/x-protobuf;proto= and one of: {', '.join(self._MESSAGES)}")
+        return self._MESSAGES[message](body)
 
     def answer(self, request: HttpRequest, outcome: Outcome) -> HttpResponse:
+        """Says how much was written, which 2.0 asks for and 1.0 does not mind."""
+        response = HttpResponse(status=204)
         if outcome.refusals:
-            return self.refuse(request, 400, told(outcome, "series"))
-        return HttpResponse(status=204)
+            response = self.refuse(request, 400, told(outcome, "series"))
+        for what, number in (("Samples", outcome.written), ("Histograms", 0), ("Exemplars", 0)):
+            response[f"X-Prometheus-Remote-Write-{what}-Written"] = str(number)
+        return response
 
     def refuse(self, request: HttpRequest, code: int, detail: str) -> HttpResponse:
         return HttpResponse(detail, status=code, content_type="text/plain; charset=utf-8")
@@ -47,6 +59,8 @@ prometheus_write = door.view_of(_RemoteWrite())
 
 class _Influx:
     """Telegraf drops a batch that got 400, cuts one in parts that got 413, and repeats it after 429 and 503."""
+
+    name = "influx"
 
     _CODES = {
         401: "unauthorized",
@@ -87,9 +101,11 @@ def influx_health(request: HttpRequest) -> HttpResponse:
 class _Otlp:
     """Of errors, OTLP clients repeat 429, 502, 503 and 504 only; a partial success is a 200 that says so."""
 
+    name = "otlp"
+
     def decode(self, request: HttpRequest, body: bytes, now_ms: int) -> Decoded:
         if request.content_type not in ("application/x-protobuf", "application/json"):
-            raise door.UnknownMediaType("send application/x-protobuf or application/json")
+            raise UnknownMediaType("send application/x-protobuf or application/json")
         return otlp.decode(body, self._is_json(request))
 
     def answer(self, request: HttpRequest, outcome: Outcome) -> HttpResponse:

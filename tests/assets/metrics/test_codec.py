@@ -28,18 +28,26 @@ def bits(values) -> list[int]:
     return np.array(values, dtype=np.float64).view(np.uint64).tolist()
 
 
+def decoded(coded: list[bytes], counts: list[int]) -> list[np.ndarray]:
+    """Each column's values; all of them at odd places of one buffer."""
+    ends = np.cumsum([len(column) for column in coded], dtype=np.int64)
+    starts = ends - np.array([len(column) for column in coded], dtype=np.int64)
+    values = codec.decode(b"???" + b"".join(coded), starts + 3, ends + 3, np.array(counts, dtype=np.int64))
+    return np.split(values, np.cumsum(counts)[:-1]) if counts else []
+
+
 @given(st.lists(columns, min_size=1, max_size=8))
 def test_columns_come_back_bit_by_bit(given):
     length = min(len(column) for column in given)
     table = np.array([column[:length] for column in given]).T.copy()
-    found = codec.decode_many(codec.encode(table), [length] * len(given))
+    found = decoded(codec.encode(table), [length] * len(given))
     assert [bits(column) for column in found] == [bits(column) for column in table.T]
 
 
 @given(st.lists(columns, max_size=8))
 def test_columns_of_different_lengths_are_decoded_together(given):
     coded = [codec.encode(np.array(column)[:, None])[0] for column in given]
-    found = codec.decode_many(coded, [len(column) for column in given])
+    found = decoded(coded, [len(column) for column in given])
     assert [bits(column) for column in found] == [bits(column) for column in given]
 
 
@@ -68,5 +76,19 @@ def test_usual_series_take_few_bytes_a_sample(values, most):
     assert len(codec.encode(values[:, None])[0]) / len(values) <= most
 
 
+def test_instants_of_many_blocks_come_back_one_after_the_other():
+    regular, single = np.arange(5_000, 65_000, 10_000), np.array([7])
+    irregular = np.cumsum([1_700_000_000_000, 10_000, 9_998, 10_002, 60_000])
+    many = [regular, irregular, single, irregular + 1]
+    coded = [codec.encode_instants(one.astype(np.int64)) for one in many]
+    found = codec.decode_many_instants(coded, np.array([len(one) for one in many]))
+    assert found.tolist() == np.concatenate(many).tolist()
+
+
 def test_regular_instants_take_no_room():
     assert len(codec.encode_instants(np.arange(0, 3_600_000, 10_000))) == 16
+
+
+def test_a_column_that_is_coded_in_no_known_way_is_refused():
+    with pytest.raises(ValueError, match="coded as 9"):
+        decoded([bytes([9, 1, 2])], [1])

@@ -30,15 +30,16 @@ STEPS = [
     "after drop",
     "daily rows written",
     "daily rows committed",
+    "expired",
 ]
 
 
 @pytest.fixture
 def noon(now):
-    """Noon of yesterday: every hour before it is closed, and yesterday is over."""
+    """Noon of the day before yesterday: its hours are closed and the day is over, whatever time it is now."""
     for table in partitioned_tables():
         partitions.maintain(table, now.date())
-    return now.replace(hour=12, minute=0, second=0) - timedelta(days=1)
+    return now.replace(hour=12, minute=0, second=0) - timedelta(days=2)
 
 
 def send(asset: Any, start: datetime, instants: int, now: datetime, first: float = 0.0) -> None:
@@ -152,7 +153,7 @@ def test_killed_at_any_point_it_loses_and_doubles_nothing(asset, noon, now, poin
 
 def test_two_compactors_do_not_meet(asset, noon, now):
     send(asset("web-01"), noon, 5, now)
-    with compaction._alone() as mine:
+    with compaction.alone() as mine:
         assert mine
         other = connections.create_connection("default")
         with other.cursor() as cursor:
@@ -177,7 +178,8 @@ def test_long_spans_are_read_by_the_hour_with_peaks_and_rates(asset, noon, now):
     web = asset("web-01")
     send(web, noon - 2 * HOUR, 120, now)
     compact(now)
-    samples = query.read_hourly(SeriesSelector(NAMES, (web.pk,)), noon - 4 * HOUR, now)
+    series = query.find_series(SeriesSelector(NAMES, (web.pk,)))
+    samples = query.curves(series, noon - 4 * HOUR, now, resolution="hour")
     drawn = {series.metric_name: samples.of(place)[1].tolist() for place, series in enumerate(samples.series)}
     assert drawn["cpu"] == pytest.approx([0, 5.9, 6.0, 11.9])
     assert drawn["requests"] == pytest.approx([59 * 7 / 3600, 60 * 7 / 3600])

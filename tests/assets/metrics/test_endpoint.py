@@ -17,7 +17,7 @@ from assets.authentication import issue_key
 from assets.metrics import committing
 from assets.metrics.query import SeriesSelector, read
 from assets.models import AgentKey, MonitoringAgent
-from wedsync_monitor import tokens
+from wedsync_monitor import counters, tokens
 from wedsync_monitor.policy import Role
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -182,7 +182,7 @@ def test_a_bomb_is_not_unpacked(send):
     bomb = zstandard.compress(b" " * (40 * 1024 * 1024))
     assert send(bomb, **{"Content-Encoding": "zstd"}).status_code == 413
     assert send(b"x", **{"Content-Encoding": "gzip"}).status_code == 400
-    assert send(b"x", **{"Content-Encoding": "br"}).status_code == 400
+    assert send(b"x", **{"Content-Encoding": "br"}).status_code == 415
 
 
 def test_other_media_types_and_methods_are_named(send):
@@ -342,3 +342,22 @@ def test_a_committer_survives_what_nobody_thought_of(send, asset, monkeypatch, n
     assert send(sample).status_code == 503
     monkeypatch.undo()
     assert send(sample | {"metric_value": 2}).status_code == 200
+
+
+def test_what_came_in_is_counted_by_way_and_code(send, asset):
+    asset("web-01")
+    good = {"asset_name": "web-01", "metric_name": "m", "metric_value": 1}
+    counters.take()
+    send({"metrics": [good, good | {"metric_name": "n"}, good | {"metric_value": "high"}]})
+    send(b"{", content_type="application/json")
+    send(good, secret="wsa_of_nobody")
+    counted = counters.take()
+    assert counted.pop(counters.key("wedsync_ingest_commit_wait_seconds_total")) > 0
+    assert counted == {
+        counters.key("wedsync_ingest_requests_total", way="wedsync", code="200"): 1,
+        counters.key("wedsync_ingest_requests_total", way="wedsync", code="400"): 1,
+        counters.key("wedsync_ingest_requests_total", way="wedsync", code="401"): 1,
+        counters.key("wedsync_ingest_samples_total", way="wedsync"): 2,
+        counters.key("wedsync_ingest_refused_total", way="wedsync"): 1,
+        counters.key("wedsync_ingest_commits_total"): 1,
+    }

@@ -10,12 +10,15 @@ from django.apps import apps
 from django_celery_beat.models import PeriodicTask
 
 from alerts.models import AlertRule
+from alerts.vitals import HEARTBEAT_RULE
 from assets.authentication import find_agent_key
 from assets.models import AgentKey, InfrastructureAsset
 from wedsync_monitor.embedded import first_start
 from wedsync_monitor.embedded.keys import write_private
 from wedsync_monitor.models import User
 from wedsync_monitor.policy import Role, roles_of
+from wedsync_monitor.selfmonitoring import recording
+from wedsync_monitor.selfmonitoring.limits import LIMITS
 
 pytestmark = pytest.mark.django_db
 
@@ -29,9 +32,29 @@ def test_a_new_installation_has_an_administrator_this_machine_rules_and_ticks(tm
     admin = User.objects.get(username="admin")
     assert admin.check_password((tmp_path / "admin-password").read_text().strip())
     assert roles_of(admin) == {Role.SYSTEM_ADMIN}
-    assert InfrastructureAsset.objects.count() == AgentKey.objects.count() == 1
+    assert InfrastructureAsset.objects.exclude(pk=recording.ASSET).count() == AgentKey.objects.count() == 1
     assert AlertRule.objects.filter(rule_name="High CPU usage").exists()
     assert PeriodicTask.objects.filter(task="alerts.tasks.evaluate_due_rules", enabled=True).exists()
+
+
+def test_a_new_installation_watches_itself(tmp_path: Path) -> None:
+    first_start.prepare(tmp_path)
+    assert InfrastructureAsset.objects.get(pk=recording.ASSET).asset_name == "wedsync-monitor"
+    assert AlertRule.objects.filter(rule_name__startswith="Monitoring: ").count() == len(LIMITS) + 1
+    ticks = PeriodicTask.objects.filter(task__startswith="wedsync_monitor.tasks.", enabled=True)
+    assert {"observe system", "signal outside"} <= set(ticks.values_list("name", flat=True))
+
+
+def test_an_upgrade_makes_what_watches_itself_and_leaves_what_a_person_deleted(tmp_path: Path) -> None:
+    AlertRule.objects.create(
+        rule_name="mine", metric_conditions=[{"metric_name": "a", "operator": "gt", "threshold": 1}]
+    )
+    first_start.prepare(tmp_path)
+    assert AlertRule.objects.count() == 1 + len(LIMITS) + 1
+    AlertRule.objects.all().delete()
+    first_start.prepare(tmp_path)
+    assert AlertRule.objects.filter(pk=HEARTBEAT_RULE).exists()
+    assert not AlertRule.objects.filter(rule_name__in=[limit.rule for limit in LIMITS]).exists()
 
 
 def test_secrets_are_for_their_owner_only(tmp_path: Path) -> None:

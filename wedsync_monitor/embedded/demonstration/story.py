@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from django.contrib.auth.models import Group
 
-from alerts import notification, transitions, wording
+from alerts import naming, transitions, wording
 from alerts.conditions import condition_of
 from alerts.lifecycle import Event
 from alerts.models import AlertEvent, AlertInstance, AlertRule, NotificationDelivery
@@ -153,7 +153,7 @@ def _deliveries(event: AlertEvent, alert: AlertInstance) -> None:
         failed = key == "webhook-1" and alert.alert_rule.rule_name == "High error rate"
         row = NotificationDelivery.objects.create(
             event=event,
-            channel_key=notification.channel_key(channel),
+            channel_key=naming.channel_key(channel),
             channel=channel,
             status="failed" if failed else "delivered",
             attempts=9 if failed else 1,

@@ -19,6 +19,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("username")
         parser.add_argument("--role", choices=[role.value for role in Role], help="also give the person this role")
+        parser.add_argument("--may-discover", action="store_true", help="make assets of unknown hosts that it sends of")
         parser.add_argument("--scope", choices=TokenScope.values, default=TokenScope.FULL)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -29,4 +30,7 @@ class Command(BaseCommand):
                 user.save()
             if options["role"]:
                 user.groups.add(Group.objects.get_or_create(name=options["role"])[0])
-            self.stdout.write(tokens.issue(user, "command line", timezone.now(), options["scope"]))
+            secret = tokens.issue(
+                user, "command line", timezone.now(), options["scope"], may_discover=options["may_discover"]
+            )
+            self.stdout.write(secret)

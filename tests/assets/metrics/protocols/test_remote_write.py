@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assets.metrics.labelled import NotASeries
-from assets.metrics.protocols import remote_write
+from assets.metrics.protocols import label_sets, remote_write
 from assets.metrics.wire import Malformed, TooLarge
 from assets.models import AgentKey, InfrastructureAsset, MetricSeries
 from tests.prometheus import WriteRequest, snappy, write_request
@@ -91,6 +91,23 @@ def test_any_bytes_are_read_or_malformed(body):
         remote_write.decode(body)
 
 
+@given(st.integers(1, 5), st.data())
+def test_usual_series_are_read_at_once_whatever_their_values_and_labels(series, data):
+    """Values may look like the end of a series, and labels may be long."""
+    odd = struct.unpack("<d", bytes([0x12, 0x10, 0x09, 0, 0, 0, 0, 0x0A]))[0]
+    values = st.sampled_from([0.5, odd, math.inf])
+    text = st.sampled_from(["short", "x" * 127, "y" * 300, "\x12\x10\x09--------\x10-----\x01"])
+    given_series = [
+        ({"__name__": f"m{number}", "path": data.draw(text)}, [(1_790_000_000_000 + number, data.draw(values))])
+        for number in range(series)
+    ]
+    message = write_request(given_series)
+    found = remote_write.decode(message.SerializeToString()).labelled
+    assert found.timestamps.tolist() == [samples[0][0] for _, samples in given_series]
+    assert found.values.tolist() == [samples[0][1] for _, samples in given_series]
+    assert [label_sets.read(name) for name in found.names] == [labels for labels, _ in given_series]
+
+
 def test_too_many_samples_are_too_large(monkeypatch):
     monkeypatch.setattr(remote_write, "MAX_SAMPLES_PER_REQUEST", 2)
     body = write_request([({"__name__": "m"}, [(1, 1.0), (2, 2.0)])]).SerializeToString()
@@ -124,6 +141,7 @@ def test_samples_are_stored_and_answered_with_no_content(send, asset, stored, at
     for _ in range(2):
         answer = send(series)
         assert (answer.status_code, answer.content) == (204, b"")
+        assert answer["X-Prometheus-Remote-Write-Samples-Written"] == "3"
     assert stored() == {
         ("web-01", "up{instance=web-01:9100,job=node}"): [1.0, 0.0],
         ("web-01", "load{instance=web-01:9100}"): [2.5],
@@ -271,7 +289,7 @@ def test_who_may_not_send_stores_nothing(send, asset, person, stored, at, now):
         (snappy(b"not protobuf"), "application/x-protobuf", 400),
         (snappy(b"\x0a\xff"), "application/x-protobuf", 400),
         (snappy(b""), "application/json", 415),
-        (snappy(b""), "application/x-protobuf;proto=io.prometheus.write.v2.Request", 415),
+        (snappy(b""), "application/x-protobuf;proto=io.prometheus.write.v3.Request", 415),
         (snappy(b""), "application/x-protobuf;proto=prometheus.WriteRequest", 204),
         (bytes(cramjam.snappy.compress_raw(bytes(33 * 1024 * 1024))), "application/x-protobuf", 413),
         (b"\xff\xff\xff\xff\x0f", "application/x-protobuf", 413),

@@ -4,7 +4,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("assets", "0004_blocks")]
+    dependencies = [("assets", "0006_scraping")]
     operations = [
         migrations.RunSQL(
             "CREATE INDEX metric_frame_by_arrival ON metric_frame (received_at)",

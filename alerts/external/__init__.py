@@ -1,0 +1,1 @@
+"""Alerts that others find: an existing Prometheus may send here what it would send to its Alertmanager."""

@@ -1,0 +1,1 @@
+"""The Prometheus HTTP API: PromQL over what is stored, for Grafana and whatever else asks in it."""
