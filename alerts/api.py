@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from alerts import analytics, evaluation, listing, notification, transitions
+from alerts import analytics, evaluation, explanation, listing, notification, transitions
 from alerts.models import (
     AlertEvent,
     AlertInstance,
@@ -80,9 +80,10 @@ class RuleSerializer(StrictSerializer):
         model = AlertRule
         fields = [
             "id", "rule_name", "rule_description", "asset_filter", "metric_conditions", "severity", "alert_type",
-            "evaluation_window", "evaluation_frequency", "threshold_config", "anomaly_config", "suppression_config",
-            "escalation_policy_id", "escalation_policy_name", "notification_channels", "auto_resolve_timeout",
-            "runbook_url", "business_impact", "is_enabled", "recent_triggers", "last_triggered", "notice",
+            "evaluation_window", "evaluation_frequency", "threshold_config", "anomaly_config", "absence_config",
+            "composite_config", "suppression_config", "escalation_policy_id", "escalation_policy_name",
+            "notification_channels", "auto_resolve_timeout", "runbook_url",
+            "business_impact", "is_enabled", "recent_triggers", "last_triggered", "notice",
             "evaluation", "created_at", "updated_at",
         ]  # fmt: skip
         read_only_fields = ["created_at", "updated_at"]
@@ -228,11 +229,15 @@ class Alerts(Resources):
 class AlertDetailSerializer(AlertSerializer):
     """An alert with what happened to it and who was told."""
 
+    explanation = serializers.SerializerMethodField(help_text="What it waits for, such as when it recovers.")
     events = serializers.SerializerMethodField()
     deliveries = serializers.SerializerMethodField()
 
     class Meta(AlertSerializer.Meta):
-        fields = [*AlertSerializer.Meta.fields, "alert_key", "impact_assessment", "events", "deliveries"]
+        fields = [*AlertSerializer.Meta.fields, "alert_key", "impact_assessment", "explanation", "events", "deliveries"]
+
+    def get_explanation(self, alert: AlertInstance) -> str:
+        return explanation.of_alert(alert, alert.alert_rule)
 
     @extend_schema_field(EventSerializer(many=True))
     def get_events(self, alert: AlertInstance) -> Any:

@@ -43,7 +43,7 @@ class MetricCondition(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=
     time_window: Seconds = 300
 
 
-Conditions = Annotated[list[MetricCondition], Meta(min_length=1, max_length=20)]
+Conditions = Annotated[list[MetricCondition], Meta(max_length=20)]
 
 
 class ThresholdConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -64,6 +64,55 @@ class AnomalyConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tr
     sensitivity: Literal["low", "medium", "high"] = "medium"
     direction: Literal["both", "up", "down"] = "both"
     baseline_days: Annotated[int, Meta(ge=1, le=365)] = 7
+
+
+class AbsenceConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """When it is trouble that a metric does not come in; of an asset, or of too many.
+
+    `stopped`: it came in once, and no more for `silent_seconds`. `never_seen`: the asset has never sent it. `silent`:
+    either. `fewer_assets`: fewer than `expected_assets` of the rule's assets sent it in the last `silent_seconds`,
+    which is one alert on no asset. A new asset has `grace_seconds` to begin. Without a `metric_name` the metric is that
+    of the rule's first condition.
+    """
+
+    metric_name: Annotated[str, Meta(max_length=200)] = ""
+    when: Literal["silent", "stopped", "never_seen", "fewer_assets"] = "silent"
+    silent_seconds: Annotated[int, Meta(ge=10, le=7 * 86400)] = 300
+    grace_seconds: Annotated[int, Meta(ge=0, le=31 * 86400)] = 900
+    expected_assets: Annotated[int, Meta(ge=1)] | None = None
+
+
+Place = Literal["asset", "upstream"]
+
+
+class MetricPart(MetricCondition, tag_field="kind", tag="metric"):
+    """A metric condition; `on` the asset itself, or any that it depends on: parents and dependencies, to the top."""
+
+    on: Place = "asset"
+
+
+class RulePart(msgspec.Struct, tag_field="kind", tag="rule", forbid_unknown_fields=True, omit_defaults=True):
+    """Holds while the rule of that name has an open alert on the asset (a rule with an alert on no asset: on all)."""
+
+    rule_name: Annotated[str, Meta(min_length=1)]
+    on: Place = "asset"
+
+
+class CheckPart(msgspec.Struct, tag_field="kind", tag="check", forbid_unknown_fields=True, omit_defaults=True):
+    """Holds while the newest verdict of the check of that name (empty: of any check) in the last `time_window` seconds
+    is that it is down."""
+
+    check_name: str = ""
+    time_window: Seconds = 900
+    on: Place = "asset"
+
+
+class CompositeConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """How many parts must hold: all, any, none, or `at_least` so many. The rule's metric conditions are parts too."""
+
+    require: Literal["all", "any", "none", "at_least"] = "all"
+    at_least: Annotated[int, Meta(ge=1, le=40)] | None = None
+    parts: Annotated[list[MetricPart | RulePart | CheckPart], Meta(max_length=20)] = []
 
 
 class SuppressionConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from alerts.evaluation import EVALUATED
 from alerts.models import AlertRule, AlertType
 from alerts.selection import AssetTable
 
@@ -25,12 +26,14 @@ def of_rule(rule: AlertRule, assets: AssetTable) -> list[Doubt]:
     """Reasons why `rule` opens no alert or tells nobody. Escalation policies are stored only, so that none of them
     stands in for a channel."""
     found = [] if rule.notification_channels else [NOBODY]
-    if rule.alert_type not in (AlertType.THRESHOLD, AlertType.EXTERNAL):
+    if rule.alert_type not in EVALUATED and rule.alert_type != AlertType.EXTERNAL:
         text = f"Rules of type {rule.alert_type} are stored only: this version does not evaluate them."
         return [Doubt("stored only", text), *found]
     if not assets.select(rule.asset_filter).any():
         return [*found, NO_ASSET]
-    return [*found, NO_DATA] if rule.is_enabled and _saw_nothing(rule) else found
+    # Of an absence rule that is no doubt but what it looks for.
+    doubtful = rule.is_enabled and rule.alert_type != AlertType.ABSENCE and _saw_nothing(rule)
+    return [*found, NO_DATA] if doubtful else found
 
 
 def _saw_nothing(rule: AlertRule) -> bool:

@@ -12,22 +12,44 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
-from alerts import claims, findings, transitions
+from alerts import absence, claims, composite, findings, transitions
 from alerts.claims import Claim, Claims
-from alerts.findings import Answer, Question, Round
+from alerts.findings import Answer, Round
 from alerts.lifecycle import State
 from alerts.models import AlertInstance, AlertRule, AlertType
-from alerts.readings import Readings
+from alerts.readings import Readings, Window
 from alerts.selection import active_assets
 from alerts.suppression import standing
+from alerts.surroundings import Surroundings
 from alerts.transitions import Ending, Outcome, Subject
 
 log = logging.getLogger(__name__)
 SWITCHED_OFF = "The rule was switched off."
 NOT_COVERED = "The asset is no longer covered by the rule."
+
+
+class Question(Protocol):
+    """A rule as it is evaluated, of whichever type."""
+
+    @property
+    def rule(self) -> AlertRule: ...
+
+    @property
+    def rule_names(self) -> set[str]: ...
+
+    def windows(self) -> list[Window]: ...
+
+    def answer(self, shared: Round, live: Sequence[AlertInstance]) -> Answer: ...
+
+
+EVALUATED: dict[str, Callable[[AlertRule], Question]] = {
+    AlertType.THRESHOLD: findings.question_of,
+    AlertType.ABSENCE: absence.question_of,
+    AlertType.COMPOSITE: composite.question_of,
+}
 
 
 @dataclass
@@ -73,7 +95,7 @@ def _evaluate(taken: Claims, now: datetime, report: Report) -> None:
     shared = _share(list(questions.values()), now)
     for rule_id, claim in taken.by_rule.items():
         if question := questions.get(rule_id):
-            given = _guarded(claim, partial(findings.answer, question, shared, live[rule_id]))
+            given = _guarded(claim, partial(question.answer, shared, live[rule_id]))
             if given is not None:
                 claim.series_seen = given.series_seen
                 plan.add(question.rule, given, NOT_COVERED)
@@ -100,8 +122,8 @@ def _questions(
     found = {}
     for rule_id, claim in taken.by_rule.items():
         rule = rules[rule_id]
-        if rule.is_enabled and rule.alert_type == AlertType.THRESHOLD:
-            question = _guarded(claim, partial(findings.question_of, rule))
+        if rule.is_enabled and rule.alert_type in EVALUATED:
+            question = _guarded(claim, partial(EVALUATED[rule.alert_type], rule))
             if question is not None:
                 found[rule_id] = question
     return found
@@ -111,7 +133,9 @@ def _share(questions: Sequence[Question], now: datetime) -> Round:
     assets = active_assets()
     windows = {window for question in questions for window in question.windows()}
     places: dict[UUID | None, int] = {asset_id: place for place, asset_id in enumerate(assets.ids)}
-    return Round(now, assets, Readings(windows, assets, now), standing.at(now, assets), places)
+    named = {name for question in questions for name in question.rule_names}
+    around = Surroundings(assets, now, named)
+    return Round(now, assets, Readings(windows, assets, now), standing.at(now, assets), places, around)
 
 
 _T = TypeVar("_T")
@@ -146,7 +170,7 @@ def _write(plan: _Plan, taken: Claims, now: datetime, report: Report) -> None:
 
 
 def not_evaluated(rule: AlertRule) -> str:
-    """Why a rule is not evaluated, or nothing where it is."""
-    if rule.alert_type == AlertType.THRESHOLD:
+    """Why a rule is not evaluated, or nothing where it is. What others report is judged by them."""
+    if rule.alert_type in EVALUATED or rule.alert_type == AlertType.EXTERNAL:
         return ""
-    return f"not evaluated: rules of type {rule.alert_type} are stored only; choose type threshold to be alerted"
+    return f"not evaluated: rules of type {rule.alert_type} are stored only; choose type {', '.join(EVALUATED)}"

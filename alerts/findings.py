@@ -20,6 +20,7 @@ from alerts.models import AlertInstance, AlertRule
 from alerts.readings import Column, Readings, Window, window_of
 from alerts.selection import AssetTable
 from alerts.suppression.standing import Standing
+from alerts.surroundings import Surroundings
 from alerts.transitions import Subject
 from assets.metrics.samples import Series
 
@@ -39,18 +40,30 @@ class Question:
     def windows(self) -> list[Window]:
         return [window_of(condition, self.delay) for condition in self.conditions]
 
+    @property
+    def rule_names(self) -> set[str]:
+        """The other rules that it asks about."""
+        return set()
+
+    def answer(self, shared: Round, live: Sequence[AlertInstance]) -> Answer:
+        return answer(self, shared, live)
+
 
 def question_of(rule: AlertRule) -> Question:
     """`rule`, ready to be evaluated. Raises msgspec.ValidationError where it was stored unchecked."""
-    config = rule.threshold_config
-    delay = config.get("evaluation_delay_seconds")
     return Question(
         rule,
         tuple(conditions.condition_of(stored) for stored in rule.metric_conditions),
         terms_of(rule),
-        timedelta(seconds=settings.EVALUATION_DELAY_SECONDS if delay is None else delay),
-        config.get("recovery_threshold"),
+        delay_of(rule),
+        rule.threshold_config.get("recovery_threshold"),
     )
+
+
+def delay_of(rule: AlertRule) -> timedelta:
+    """How long before now the windows of `rule` end."""
+    delay = rule.threshold_config.get("evaluation_delay_seconds")
+    return timedelta(seconds=settings.EVALUATION_DELAY_SECONDS if delay is None else delay)
 
 
 def terms_of(rule: AlertRule) -> Terms:
@@ -72,6 +85,7 @@ class Round:
     readings: Readings
     standing: Standing
     places: Mapping[UUID | None, int]  # of the active assets, by their ids
+    surroundings: Surroundings
     _chosen: dict[bytes, Mask] = field(default_factory=dict)
     _seen: dict[tuple[int, bytes], int] = field(default_factory=dict)
 
@@ -103,7 +117,7 @@ def answer(question: Question, shared: Round, live: Sequence[AlertInstance]) -> 
     """Judge one rule. Raises readings.TooMuch."""
     key, chosen = shared.chosen(question.rule.asset_filter)
     judged = [
-        _Judged(condition, shared.readings.column(condition, question.delay), None if number else question.recovery)
+        Judged(condition, shared.readings.column(condition, question.delay), None if number else question.recovery)
         for number, condition in enumerate(question.conditions)
     ]
     seen = sum(shared.seen(one.column, key, chosen) for one in judged)
@@ -124,7 +138,7 @@ def answer(question: Question, shared: Round, live: Sequence[AlertInstance]) -> 
     return Answer(seen, found, [alert for alert in live if id(alert) not in told])
 
 
-class _Judged:
+class Judged:
     """One condition over all series."""
 
     def __init__(self, condition: MetricCondition, column: Column, recovery: float | None):
@@ -200,7 +214,7 @@ def _finding(judged: Sequence[_Details], place: int, breached_before: Sequence[i
 
 
 def _subject(
-    question: Question, judged: Sequence[_Judged], place: int, shared: Round, alert: AlertInstance | None
+    question: Question, judged: Sequence[Judged], place: int, shared: Round, alert: AlertInstance | None
 ) -> Subject:
     rule, first = question.rule, question.conditions[0]
     details = [one.details for one in judged]

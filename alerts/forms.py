@@ -61,7 +61,7 @@ class RuleForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
     """A threshold rule. It edits the first condition and the first email and webhook channel; further conditions and
     other channels of the rule, which the API and the admin can set, stay as they are."""
 
-    sections = (
+    sections: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("Rule", ("rule_name", "severity", "rule_description", "business_impact", "runbook_url", "is_enabled")),
         (
             "Condition",
@@ -110,7 +110,7 @@ class RuleForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         for name, value in self._stored().items():
-            if value is not None:
+            if value is not None and name in self.fields:
                 self.fields[name].initial = value
         style(self)
 
@@ -160,17 +160,20 @@ class RuleForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
         if self.errors:
             return cleaned
         rule = self.instance
-        names = ("metric_name", "aggregation", "operator", "threshold", "time_window")
-        rest = (rule.metric_conditions or [])[1:] if rule.pk else []
-        rule.metric_conditions = [{name: cleaned[name] for name in names}, *rest]
+        rule.metric_conditions = self._conditions(cleaned)
         config = dict(rule.threshold_config or {}) | {"consecutive_breaches": cleaned["consecutive_breaches"]}
         config.pop("recovery_threshold", None)
-        if cleaned["recovery_threshold"] is not None:
+        if cleaned.get("recovery_threshold") is not None:
             config["recovery_threshold"] = cleaned["recovery_threshold"]
         rule.threshold_config = config
         rule.asset_filter = self._filter(cleaned)
         rule.notification_channels = self._channels(cleaned)
         return cleaned
+
+    def _conditions(self, cleaned: dict[str, Any]) -> list[dict[str, Any]]:
+        names = ("metric_name", "aggregation", "operator", "threshold", "time_window")
+        rest = (self.instance.metric_conditions or [])[1:] if self.instance.pk else []
+        return [{name: cleaned[name] for name in names}, *rest]
 
     def _filter(self, cleaned: dict[str, Any]) -> dict[str, Any]:
         parts = {
@@ -209,7 +212,7 @@ class RuleForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
             try:
                 field.clean(getattr(self.instance, name), self.instance)
             except forms.ValidationError as error:
-                self.add_error(beside, error)
+                self.add_error(beside if beside in self.fields else None, error)
 
 
 def _split(text: str) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -81,6 +81,11 @@ class Column:
     def by_id(self) -> dict[int, int]:
         """The place of each series by its id."""
         return {self.series[one].id: place for place, one in enumerate(self.places.tolist())}
+
+    def where(self, wanted: Callable[[Series], bool]) -> Column:
+        """The series that are `wanted` alone."""
+        kept = np.array([wanted(self.series[one]) for one in self.places.tolist()], dtype=bool)
+        return replace(self, places=self.places[kept], owner=self.owner[kept], values=self.values[kept])
 
     def any(self, of_series: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Of each asset whether it is so for one of its series."""

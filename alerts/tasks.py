@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from celery import shared_task
 from django.core.cache import cache
 
-from alerts import evaluation, notification, paging
+from alerts import baseline_schedule, evaluation, notification, paging
 from alerts.external import reception
 from alerts.suppression import windows
 from wedsync_monitor.readiness import EVALUATOR_SEEN
@@ -35,6 +35,13 @@ def settle_maintenance_windows() -> None:
 def settle_external_alerts() -> None:
     if reception.settle(datetime.now(UTC)):
         deliver_due_notifications.delay()
+
+
+@shared_task
+def calculate_due_baselines() -> None:
+    """Until nothing is due, so that many that become due together do not wait for many ticks."""
+    while baseline_schedule.calculate_due(datetime.now(UTC)) == baseline_schedule.BATCH:
+        pass
 
 
 @shared_task

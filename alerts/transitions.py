@@ -31,7 +31,7 @@ class Subject:
     """What an evaluation found about one rule on one asset, ready to be written."""
 
     rule: AlertRule
-    asset_id: UUID | None
+    asset_id: UUID | None  # None: about all assets of the rule together
     observation: Observation
     terms: Terms
     title: str = ""
@@ -43,7 +43,7 @@ class Subject:
 
     @property
     def alert_key(self) -> str:
-        return self.key or f"{self.rule.pk}:{self.asset_id}"
+        return self.key or f"{self.rule.pk}:{self.asset_id or 'all'}"
 
 
 def snapshot_of(alert: AlertInstance) -> Snapshot:

@@ -16,10 +16,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
-from alerts import doubts, listing, naming, notification, selection, transitions, wording
+from alerts import doubts, explanation, listing, naming, notification, selection, transitions, wording
 from alerts.conditions import condition_of
-from alerts.forms import AcknowledgeForm, ResolveForm, RuleForm
-from alerts.models import AlertInstance, AlertRule, DeliveryStatus, NotificationDelivery, Severity
+from alerts.forms import AcknowledgeForm, ResolveForm
+from alerts.kind_forms import FORMS, form_for
+from alerts.models import AlertInstance, AlertRule, AlertType, DeliveryStatus, NotificationDelivery, Severity
 from alerts.responses_forms import BulkForm
 from alerts.transitions import Refused
 from wedsync_monitor import policy
@@ -139,6 +140,7 @@ def alert_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         delivery.shown_channel = naming.shown_channel(delivery.channel)  # type: ignore[attr-defined]
     context = {
         "alert": alert,
+        "explanation": explanation.of_alert(alert, alert.alert_rule),
         "events": alert.events.select_related("actor"),
         "deliveries": deliveries,
         "asset_url": reverse("console:asset-metrics", args=[alert.asset_id]) if drawable else "",
@@ -237,14 +239,14 @@ def rule_list(request: HttpRequest) -> HttpResponse:
     assets = selection.active_assets()
     for rule in page:
         rule.doubts = doubts.of_rule(rule, assets)
-        rule.limits = " and ".join(wording.condition_text(condition_of(one)) for one in rule.metric_conditions)
+        rule.limits = wording.limits(rule)
     may = policy.may(request.user, Verb.CHANGE, "alert_rules")
     context = {**htmx.frame_of(request), "page": page, "may_manage": may}
     return htmx.respond(request, "alerts/rule_list.html", "alerts/_rules.html", context)
 
 
 def _edit_rule(request: HttpRequest, rule: AlertRule, heading: str) -> HttpResponse:
-    form = RuleForm(_sent(request), instance=rule)
+    form = form_for(rule)(_sent(request), instance=rule)
     if request.method == "POST" and form.is_valid():
         if rule._state.adding:
             form.instance.created_by = request.user  # type: ignore[assignment]
@@ -253,17 +255,26 @@ def _edit_rule(request: HttpRequest, rule: AlertRule, heading: str) -> HttpRespo
         return redirect("console:rules")
     text = "When metrics mean trouble, and who is told"
     context = {"form": form, "heading": heading, "text": text, "back": reverse("console:rules")}
+    if rule.alert_type == AlertType.THRESHOLD:
+        new = rule._state.adding
+        context["preview_url"] = reverse("console:rule-preview", args=[] if new else [rule.pk])
     if not rule._state.adding:
         stored = AlertRule.objects.select_related("evaluation").get(pk=rule.pk)
-        context |= {"rule": stored, "doubts": doubts.of_rule(stored, selection.active_assets())}
+        context |= {
+            "rule": stored,
+            "standing": explanation.of_rule(stored),
+            "doubts": doubts.of_rule(stored, selection.active_assets()),
+        }
     return render(request, "alerts/rule_form.html", context, status=422 if form.errors else 200)
 
 
 @guarded("alert_rules", GET=Verb.CREATE, POST=Verb.CREATE)
 def rule_new(request: HttpRequest) -> HttpResponse:
-    """Make a rule."""
+    """Make a rule: of the type that the address asks for, of thresholds otherwise."""
+    kind = request.GET.get("type", "")
     with transaction.atomic():
-        return _edit_rule(request, AlertRule(), "New alert rule")
+        rule = AlertRule(alert_type=kind) if kind in FORMS else AlertRule()
+        return _edit_rule(request, rule, "New alert rule")
 
 
 @guarded("alert_rules", GET=Verb.CHANGE, POST=Verb.CHANGE)

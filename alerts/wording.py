@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
-from alerts.conditions import SYMBOLS, MetricCondition, condition_of
-from alerts.models import AlertRule
+from alerts import rule_kinds
+from alerts.conditions import SYMBOLS, CheckPart, MetricCondition, RulePart, condition_of
+from alerts.models import AlertRule, AlertType
+from alerts.rule_kinds import Part
 from assets.metrics.samples import Series
 
 _SHORT = {"cpu": "CPU", "io": "I/O", "mbps": "Mbit/s", "ms": "(ms)"}
@@ -59,12 +61,46 @@ def describe(
     subject = metric_title(condition.metric_name) + (f" ({where})" if where else "")
     is_now = f"is {number(value)}{sign}" if value is not None else "breaches"
     title = f"{subject} {is_now} on {asset}"
-    limits = " and ".join(condition_text(one) for one in _conditions(rule))
-    description = f"{title}. {rule.rule_name}: {limits}."
-    if rule.business_impact:
-        description += f" {rule.business_impact}"
-    return title, description
+    return title, explained(rule, title)
 
 
-def _conditions(rule: AlertRule) -> list[MetricCondition]:
-    return [condition_of(stored) for stored in rule.metric_conditions]
+def explained(rule: AlertRule, title: str) -> str:
+    """The description of an alert of `rule` with that title."""
+    impact = f" {rule.business_impact}" if rule.business_impact else ""
+    return f"{title}. {rule.rule_name}: {limits(rule)}.{impact}"
+
+
+def limits(rule: AlertRule) -> str:
+    """When `rule` is breached."""
+    if rule.alert_type == AlertType.ABSENCE:
+        return _absence_text(rule)
+    if rule.alert_type == AlertType.COMPOSITE:
+        return _composite_text(rule)
+    return " and ".join(condition_text(condition_of(one)) for one in rule.metric_conditions)
+
+
+def _absence_text(rule: AlertRule) -> str:
+    asked = rule_kinds.absence_of(rule)
+    metric, lately = metric_title(asked.metric_name), f"for {span(asked.silent_seconds)}"
+    return {
+        "silent": f"no {metric} {lately}, or never any",
+        "stopped": f"no more {metric} {lately}",
+        "never_seen": f"never any {metric}",
+        "fewer_assets": f"{metric} of fewer than {asked.expected_assets} assets {lately}",
+    }[asked.when]
+
+
+def _composite_text(rule: AlertRule) -> str:
+    asked = rule_kinds.composite_of(rule)
+    how_many = f"at least {asked.at_least}" if asked.require == "at_least" else asked.require
+    return f"{how_many} of: {'; '.join(part_text(part) for part in asked.parts)}"
+
+
+def part_text(part: Part) -> str:
+    """One part of a composite rule."""
+    where = " upstream" if part.on == "upstream" else ""
+    if isinstance(part, RulePart):
+        return f"{part.rule_name} is firing{where}"
+    if isinstance(part, CheckPart):
+        return f"check {part.check_name} is down{where}" if part.check_name else f"a check is down{where}"
+    return condition_text(part) + where

@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('alerts', '0010_delivery_receipts'),
-        ('assets', '0005_frames_by_arrival'),
+        ('assets', '0010_labels'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

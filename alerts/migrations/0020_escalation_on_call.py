@@ -13,8 +13,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('alerts', '0005_suppression'),
-        ('assets', '0005_frames_by_arrival'),
+        ('alerts', '0013_delivery_pacing'),
+        ('assets', '0010_labels'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

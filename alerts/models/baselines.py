@@ -31,6 +31,11 @@ class PerformanceBaseline(models.Model):
     class Meta:
         db_table = "performance_baselines"
         ordering = ["metric_name"]
+        indexes = [
+            models.Index(
+                fields=["next_calculation"], condition=models.Q(is_active=True), name="idx_performance_baselines_due"
+            )
+        ]
         constraints = [
             schema.one_of("performance_baselines", "baseline_type", BaselineType),
             schema.one_of("performance_baselines", "time_period", TimePeriod),

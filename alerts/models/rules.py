@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from alerts import conditions
 from alerts.channels.checks import check_channels
+from alerts.models import consistency
 from alerts.models.choices import AlertStatus, AlertType, DeliveryStatus, Severity
 from alerts.models.escalation import EscalationPolicy
 from wedsync_monitor import outgoing, schema
@@ -44,6 +45,8 @@ class AlertRule(models.Model):
     evaluation_frequency = models.IntegerField(**schema.fixed(60), help_text="Seconds.")
     threshold_config = StructuredField(structure=conditions.ThresholdConfig, default=dict, blank=True)
     anomaly_config = StructuredField(structure=conditions.AnomalyConfig, default=dict, blank=True)
+    absence_config = StructuredField(structure=conditions.AbsenceConfig, default=dict, blank=True)
+    composite_config = StructuredField(structure=conditions.CompositeConfig, default=dict, blank=True)
     suppression_config = StructuredField(structure=conditions.SuppressionConfig, default=dict, blank=True)
     escalation_policy = models.ForeignKey(
         EscalationPolicy, null=True, blank=True, on_delete=models.SET_NULL, related_name="rules"
@@ -77,7 +80,9 @@ class AlertRule(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """What was changed takes effect at once: the rule is due. The evaluation's row is locked first, as the
-        evaluator does, so that one that runs meanwhile cannot push it ahead again."""
+        evaluator does, so that one that runs meanwhile cannot push it ahead again. Raises ValidationError where the
+        columns do not make a rule together."""
+        consistency.check(self)
         with transaction.atomic():
             RuleEvaluation.objects.filter(rule_id=self.pk).update(next_evaluation_at=timezone.now())
             super().save(*args, **kwargs)
@@ -94,6 +99,7 @@ class AlertRule(models.Model):
     def clean(self) -> None:
         """A rule that is on must be able to tell somebody; one that is off may wait for its network to be allowed."""
         super().clean()
+        consistency.check(self)
         if self.is_enabled and (problem := _unreachable(self.notification_channels)):
             raise ValidationError({"notification_channels": problem})
 

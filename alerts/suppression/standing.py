@@ -19,7 +19,7 @@ from alerts.suppression.recurrence import Unusable
 from assets.models import InfrastructureAsset
 
 log = logging.getLogger(__name__)
-_LIVE = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED, AlertStatus.SUPPRESSED)
+LIVE = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED, AlertStatus.SUPPRESSED)
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,16 @@ class Standing:
                     return why
         return self._hangs_on.get(self.assets.ids[place], "") if config.get("dependencies", True) else ""
 
+    def reason_of_all(self, rule: AlertRule, chosen: NDArray[np.bool_]) -> str:
+        """Why nobody is to be told of `rule` about all the `chosen` assets together: a window that covers each of them,
+        or a silence that asks for nothing of a single asset."""
+        if rule.suppression_config.get("maintenance_windows", True):
+            for why, covered in self.windows:
+                if covered[chosen].all():
+                    return why
+        described = _labels_of_rule(rule)
+        return next((why for why, matchers in self.silences if matching.matches(matchers, described)), "")
+
     @cached_property
     def _hangs_on(self) -> dict[UUID, str]:
         if not self.down:
@@ -63,10 +73,8 @@ def labels_of(rule: AlertRule, assets: AssetTable, place: int, labels: Mapping[s
     return (
         {f"tag_{key}": value for key, value in tags.items()}
         | dict(labels)
+        | _labels_of_rule(rule)
         | {
-            "rule": rule.rule_name,
-            "severity": rule.severity,
-            "alert_type": rule.alert_type,
             "asset": str(assets.names[place]),
             "asset_type": str(assets.types[place]),
             "environment": str(assets.environments[place]),
@@ -74,10 +82,14 @@ def labels_of(rule: AlertRule, assets: AssetTable, place: int, labels: Mapping[s
     )
 
 
+def _labels_of_rule(rule: AlertRule) -> dict[str, str]:
+    return {"rule": rule.rule_name, "severity": rule.severity, "alert_type": rule.alert_type}
+
+
 def at(now: datetime, assets: AssetTable) -> Standing:
     """What holds at `now`: three queries, and one more while an asset is down."""
     down = _down()
-    return Standing(assets, _windows(now, assets), _silences(now), down, _upstream() if down else {})
+    return Standing(assets, _windows(now, assets), _silences(now), down, upstream() if down else {})
 
 
 def _windows(now: datetime, assets: AssetTable) -> list[tuple[str, NDArray[np.bool_]]]:
@@ -116,12 +128,12 @@ def _silences(now: datetime) -> list[tuple[str, tuple[matching.Matcher, ...]]]:
 def _down() -> dict[UUID, str]:
     """Assets with a live alert of a rule that means that they are down."""
     rows = AlertInstance.objects.filter(
-        status__in=_LIVE, alert_rule__suppression_config__means_down=True, asset__isnull=False
+        status__in=LIVE, alert_rule__suppression_config__means_down=True, asset__isnull=False
     )
     return {asset: title for asset, title in rows.values_list("asset_id", "alert_title") if asset is not None}
 
 
-def _upstream() -> dict[UUID, list[UUID]]:
+def upstream() -> dict[UUID, list[UUID]]:
     rows = InfrastructureAsset.objects.filter(is_active=True).values_list("pk", "parent_asset_id", "dependencies")
     return {
         pk: [*([parent] if parent else []), *(UUID(one) for one in depends)]

@@ -110,7 +110,8 @@ class Rolling:
             return np.where(counted, step / seconds, samples.values), since
 
     def aggregate(self, how: str, start_ms: int, end_ms: int, reach_ms: int) -> Floats:
-        """One value per series over (start_ms, end_ms]: avg, max, min, sum or count; NaN without a sample (count: 0).
+        """One value per series over (start_ms, end_ms]: avg, max, min, sum, last or count; NaN without a sample (count:
+        0).
 
         The rate of a counter's first sample in the window is since a sample that is at most `reach_ms` before it.
         """
@@ -121,6 +122,9 @@ class Rolling:
             return counts.astype(np.float64)
         result = np.full(len(first), np.nan)
         if not there.any():
+            return result
+        if how == "last":
+            result[there] = values[last[there] - 1]
             return result
         pairs = np.column_stack([first[there], last[there]]).ravel()
         # The end of the last window may be the end of all: reduceat has no place for it.

@@ -328,7 +328,7 @@ def test_rules_that_tell_nobody_match_nothing_or_saw_nothing_are_marked(sre, ass
     assert "Tells nobody." in page.text
 
 
-@pytest.mark.parametrize("kind", ["anomaly", "absence", "composite"])
+@pytest.mark.parametrize("kind", ["anomaly"])
 def test_a_rule_that_is_not_evaluated_says_so(sre, kind):
     rule = stored.rule(1)
     rule.alert_type = kind

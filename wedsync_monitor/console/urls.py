@@ -6,6 +6,7 @@ from django.shortcuts import redirect
 from django.urls import path
 
 from alerts import oncall_views as on_call
+from alerts import preview_views as alert_previews
 from alerts import responses_views as responses
 from alerts import suppression_views as suppression
 from alerts import views as alerts
@@ -42,6 +43,8 @@ urlpatterns = [
     path("alerts/rules", alerts.rule_list, name="rules"),
     path("alerts/rules/new", alerts.rule_new, name="rule-new"),
     path("alerts/rules/<uuid:pk>", alerts.rule_edit, name="rule"),
+    path("alerts/rules/preview", alert_previews.rule_preview, name="rule-preview"),
+    path("alerts/rules/<uuid:pk>/preview", alert_previews.rule_preview_changed, name="rule-preview"),
     path("alerts/rules/<uuid:pk>/test", alerts.rule_test, name="rule-test"),
     path("alerts/maintenance", suppression.window_list, name="windows"),
     path("alerts/maintenance/new", suppression.window_new, name="window-new"),

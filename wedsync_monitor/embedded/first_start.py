@@ -22,6 +22,7 @@ TICKS = (
     ("alerts.tasks.escalate_due_alerts", 5),
     ("alerts.tasks.settle_maintenance_windows", 30),
     ("alerts.tasks.settle_external_alerts", 15),
+    ("alerts.tasks.calculate_due_baselines", 60),
     ("alerts.tasks.deliver_due_notifications", 5),
     ("assets.tasks.refresh_health", 15),
     ("assets.tasks.watch_agents", 30),
