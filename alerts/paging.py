@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+import msgspec
+from django.db import connection, transaction
 
 from alerts import escalation, lifecycle, naming, notification
 from alerts.conditions import EscalationStep
@@ -86,8 +87,21 @@ def _escalate(alerts: Sequence[AlertInstance], now: datetime) -> int:
             log.exception("alert %s could not be escalated", alert.pk)
             alert.next_escalation_at = now + PUSHED_AHEAD
     messages = _tell(due, now)
-    AlertInstance.objects.bulk_update(alerts, ["escalation_level", "next_escalation_at"])
+    _save(alerts, now)
     return messages
+
+
+def _save(alerts: Sequence[AlertInstance], now: datetime) -> None:
+    """Level and next look of all, in one statement."""
+    rows = [{"id": one.pk, "level": one.escalation_level, "next_at": one.next_escalation_at} for one in alerts]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE alert_instances AS alert
+               SET escalation_level = seen.level, next_escalation_at = seen.next_at, updated_at = %s
+               FROM jsonb_to_recordset(%s::jsonb) AS seen (id uuid, level int, next_at timestamptz)
+               WHERE alert.id = seen.id""",
+            [now, msgspec.json.encode(rows).decode()],
+        )
 
 
 def _histories(ids: Sequence[UUID]) -> dict[UUID, list[tuple[Event, datetime]]]:
