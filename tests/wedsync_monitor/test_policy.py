@@ -6,7 +6,7 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import AnonymousUser
 
-from alerts.models import AlertInstance
+from alerts.models import AlertInstance, ContactPreference
 from tests.wedsync_monitor import stored
 from wedsync_monitor import policy
 from wedsync_monitor.models import MonitoringDashboard
@@ -26,6 +26,7 @@ TABLE = {
     "maintenance": (THREE, {D, V}, {}),
     "silences": (THREE | {D}, {V}, {}),
     "escalation": (THREE, {D, V}, {}),
+    "on_call": (THREE, {D, V}, {}),
     "baselines": (THREE, {D, V}, {}),
     "alert_rules": (THREE | {D}, {V}, {}),
     "alerts": (set(), EVERYBODY, dict.fromkeys((Verb.ACKNOWLEDGE, Verb.RESOLVE, Verb.SEND), THREE | {D})),
@@ -41,8 +42,16 @@ TABLE = {
 }
 
 
-def test_the_table_names_every_resource_but_the_dashboards_whose_rows_decide():
-    assert set(TABLE) | {"dashboards"} == set(declared())
+def test_the_table_names_every_resource_but_those_whose_rows_decide():
+    assert set(TABLE) | {"dashboards", "contact_preferences"} == set(declared())
+
+
+def test_everybody_says_how_they_are_reached_and_nobody_for_others(person):
+    vera, ann = person(Role.VIEWER), person(Role.SYSTEM_ADMIN)
+    hers, other = (ContactPreference.objects.create(user=one) for one in (vera, ann))
+    assert may_row(vera, Verb.CHANGE, "contact_preferences", hers)
+    assert not may_row(vera, Verb.READ, "contact_preferences", other)
+    assert may_row(ann, Verb.CHANGE, "contact_preferences", hers)
 
 
 @pytest.mark.parametrize("role", Role)
