@@ -293,6 +293,7 @@ _BEGINNING = {
     "opened_at": "timestamptz",
     "notification_status": "jsonb",
     "impact_assessment": "jsonb",
+    "next_escalation_at": "timestamptz",
 }
 
 
