@@ -234,7 +234,7 @@ def test_the_admin_changes_and_deletes_what_the_policy_says(person, model):
 @pytest.mark.parametrize("route", sorted({route for route, _ in GUARDED}))
 def test_whoever_is_not_signed_in_gets_nothing(db, route):
     answer = Client().get(address(route))
-    if route.startswith((REST, "/api/v2/")):
+    if route.startswith((*REST, "/api/v2/")):
         assert answer.status_code == 401
     elif answer.status_code != 405:
         assert answer.status_code == 302

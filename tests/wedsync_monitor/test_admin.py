@@ -236,7 +236,7 @@ def test_a_secret_does_not_follow_to_another_address(administrator):
     [
         ("metric_conditions", '[{"metric_name": "cpu", "operator": "above", "threshold": 1}]', "$[0].operator"),
         ("metric_conditions", '[{"metric_name": "cpu", "operator": "gt"}]', "$[0]"),
-        ("metric_conditions", "[]", "length"),
+        ("metric_conditions", "[]", "at least one"),
         ("metric_conditions", "", "required"),
         ("asset_filter", '{"environments": ["moon"]}', "$.environments[0]"),
         ("asset_filter", "[]", "object"),
