@@ -23,9 +23,8 @@ NO_DATA = Doubt("no data", "No asset reported its metrics when it was last evalu
 
 
 def of_rule(rule: AlertRule, assets: AssetTable) -> list[Doubt]:
-    """Reasons why `rule` opens no alert or tells nobody. Escalation policies are stored only, so that none of them
-    stands in for a channel."""
-    found = [] if rule.notification_channels else [NOBODY]
+    """Reasons why `rule` opens no alert or tells nobody, by itself or by its escalation policy."""
+    found = [] if rule.notification_channels or rule.escalation_policy_id else [NOBODY]
     if rule.alert_type not in EVALUATED and rule.alert_type != AlertType.EXTERNAL:
         text = f"Rules of type {rule.alert_type} are stored only: this version does not evaluate them."
         return [Doubt("stored only", text), *found]
