@@ -128,4 +128,4 @@ def _spooled(system: System, keys: list[str]) -> Iterator[Figure]:
     now_ms = int(time.time() * 1000) - 48 * 3_600_000
     sent = [_columnar(keys[n % len(keys)], now_ms + 60_000 * (n // len(keys)), INSTANTS) for n in range(SPOOLED)]
     size = SERIES * INSTANTS
-    yield from _figures(f"agent batches of {size:,}", drive(system.port, sent, 8), SPOOLED * size, 100_000)
+    yield from _figures(f"agent batches of {size:,}", drive(system.port, sent, 8), SPOOLED * size, 1_500_000)
