@@ -12,6 +12,7 @@ from typing import Any
 class Receiver(ThreadingHTTPServer):
     """A webhook's receiver: answers what it is told to, 200 otherwise."""
 
+    request_queue_size = 128  # five, the default, resets some of thirty connections at once
     daemon_threads = True
 
     def __init__(self) -> None:

@@ -23,6 +23,7 @@ def system() -> Iterator[System]:
 class Receiver(ThreadingHTTPServer):
     """Takes webhooks and keeps what they said."""
 
+    request_queue_size = 128  # five, the default, resets some of thirty connections at once
     daemon_threads = True
 
     def __init__(self) -> None:
