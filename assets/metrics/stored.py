@@ -111,7 +111,7 @@ _ARRAY_HEAD = 20
 def _rows(query: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     connection.ensure_connection()
     # Django's cursors speak text, in which every byte of a column is two.
-    with psycopg.Cursor(connection.connection) as cursor:
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.format = psycopg.pq.Format.BINARY
         return cursor.execute(query, parameters).fetchall()
 
