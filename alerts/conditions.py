@@ -234,32 +234,34 @@ class AlertmanagerConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaul
 PerMinute = Annotated[int, Meta(ge=1, le=6000)]
 
 
-class Email(msgspec.Struct, tag_field="type", tag="email", forbid_unknown_fields=True):
+class Email(msgspec.Struct, tag_field="type", tag="email", forbid_unknown_fields=True, omit_defaults=True):
     config: EmailConfig
     per_minute: PerMinute | None = None
 
 
-class Slack(msgspec.Struct, tag_field="type", tag="slack", forbid_unknown_fields=True):
+class Slack(msgspec.Struct, tag_field="type", tag="slack", forbid_unknown_fields=True, omit_defaults=True):
     config: SlackConfig
     per_minute: PerMinute | None = None
 
 
-class PagerDuty(msgspec.Struct, tag_field="type", tag="pagerduty", forbid_unknown_fields=True):
+class PagerDuty(msgspec.Struct, tag_field="type", tag="pagerduty", forbid_unknown_fields=True, omit_defaults=True):
     config: PagerDutyConfig
     per_minute: PerMinute | None = None
 
 
-class Webhook(msgspec.Struct, tag_field="type", tag="webhook", forbid_unknown_fields=True):
+class Webhook(msgspec.Struct, tag_field="type", tag="webhook", forbid_unknown_fields=True, omit_defaults=True):
     config: WebhookConfig
     per_minute: PerMinute | None = None
 
 
-class Apprise(msgspec.Struct, tag_field="type", tag="apprise", forbid_unknown_fields=True):
+class Apprise(msgspec.Struct, tag_field="type", tag="apprise", forbid_unknown_fields=True, omit_defaults=True):
     config: AppriseConfig
     per_minute: PerMinute | None = None
 
 
-class Alertmanager(msgspec.Struct, tag_field="type", tag="alertmanager", forbid_unknown_fields=True):
+class Alertmanager(
+    msgspec.Struct, tag_field="type", tag="alertmanager", forbid_unknown_fields=True, omit_defaults=True
+):
     config: AlertmanagerConfig
     per_minute: PerMinute | None = None
 

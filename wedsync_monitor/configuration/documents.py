@@ -1,0 +1,125 @@
+"""Rows as files write them: by name, what is as by default left out, secrets masked; and all of it as one file."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from django.db.models import Model
+from rest_framework.exceptions import ValidationError
+
+from wedsync_monitor import policy, secrets
+from wedsync_monitor.configuration import text
+from wedsync_monitor.configuration.kinds import REQUIRED, Column, Kind
+from wedsync_monitor.configuration.registry import kinds
+from wedsync_monitor.models import User
+from wedsync_monitor.policy import Verb
+from wedsync_monitor.web.serializers import MomentField
+
+Document = dict[str, Any]
+Names = Mapping[tuple[type[Model], str], str]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The rows of a kind with their documents. `ambiguous` are names that several rows have: files cannot mean them."""
+
+    rows: Mapping[str, Model]
+    documents: Mapping[str, Document]
+    ambiguous: frozenset[str]
+
+
+def stored(kind: Kind, now: datetime, person: User | None) -> Stored:
+    """The rows of `kind` that are configuration now, in the order of their names; of `person` (None: of everybody)
+    those that they may read."""
+    readable = kind.model._default_manager.all()
+    if person is not None:
+        readable = policy.permitted(person, Verb.READ, kind.resource, readable)
+    # Not sorted by the database: its order of letters is that of its own locale.
+    rows = sorted(kind.current(readable, now), key=lambda row: getattr(row, kind.name))
+    grouped: dict[str, list[Model]] = defaultdict(list)
+    for row in rows:
+        grouped[getattr(row, kind.name)].append(row)
+    single = {name: found[0] for name, found in grouped.items() if len(found) == 1}
+    documents = dict(zip(single, documents_of(kind, list(single.values())), strict=True))
+    return Stored(single, documents, frozenset(grouped) - frozenset(single))
+
+
+def documents_of(kind: Kind, rows: Sequence[Model]) -> list[Document]:
+    """Every column of each row, by the names that files have for them."""
+    values = [{column.field: getattr(row, column.attribute) for column in kind.columns.values()} for row in rows]
+    names = _names(kind, values)
+    return [
+        {column.field: _as_written(column, found[column.field], names) for column in kind.columns.values()}
+        for found in values
+    ]
+
+
+def _names(kind: Kind, values: Sequence[Document]) -> Names:
+    """The names behind the ids in `values`: one query for each kind of reference."""
+    found: dict[tuple[type[Model], str], str] = {}
+    for column in kind.columns.values():
+        if (reference := column.reference) is None:
+            continue
+        ids = {str(one) for value in values for one in _listed(value[column.field])}
+        if ids:
+            rows = reference.model._default_manager.filter(pk__in=ids).values_list("pk", reference.column)
+            found |= {(reference.model, str(pk)): name for pk, name in rows}
+    return found
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _as_written(column: Column, value: Any, names: Names) -> Any:
+    if (reference := column.reference) is not None and value is not None:
+        # What is gone keeps its id: nothing else is known of it.
+        named = [names.get((reference.model, str(one)), str(one)) for one in _listed(value)]
+        return named if reference.many else named[0]
+    if isinstance(value, datetime):
+        return _moment_text(value)
+    return normal(column, secrets.mask(value)) if column.structure is not None else value
+
+
+def normal(column: Column, value: Any) -> Any:
+    """`value` in the one writing that files have of it; as it is, where it does not fit."""
+    if column.structure is not None and value is not None:
+        try:
+            return msgspec.to_builtins(msgspec.convert(value, column.structure))
+        except msgspec.ValidationError:
+            return value
+    if column.is_moment and isinstance(value, str):
+        try:
+            return _moment_text(MomentField().run_validation(value))
+        except ValidationError:
+            return value
+    return value
+
+
+def _moment_text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def short(kind: Kind, document: Document) -> Document:
+    """A document without what is as by default."""
+    defaults = {column.field: column.otherwise() for column in kind.columns.values()}
+    return {name: value for name, value in document.items() if defaults[name] is REQUIRED or value != defaults[name]}
+
+
+def exported(person: User | None, now: datetime, sections: Iterable[str] = ()) -> str:
+    """The configuration that `person` may read (None: all of it) as YAML, or only these `sections` of it."""
+    wanted = set(sections) or set(kinds())
+    data: dict[str, Any] = {}
+    left_out = []
+    for section, kind in kinds().items():
+        if section not in wanted or not (person is None or policy.may(person, Verb.READ, kind.resource)):
+            continue
+        found = stored(kind, now, person)
+        data[section] = {name: short(kind, document) for name, document in found.documents.items()}
+        left_out += [f"# Left out, since several have this name: {section} {name!r}\n" for name in found.ambiguous]
+    return "".join(sorted(left_out)) + text.written(data)
