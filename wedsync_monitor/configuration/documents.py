@@ -51,10 +51,15 @@ def stored(kind: Kind, now: datetime, person: User | None) -> Stored:
 
 def documents_of(kind: Kind, rows: Sequence[Model]) -> list[Document]:
     """Every column of each row, by the names that files have for them."""
-    values = [{column.field: getattr(row, column.attribute) for column in kind.columns.values()} for row in rows]
+    columns = kind.columns.values()
+    return written(kind, [{column.field: getattr(row, column.attribute) for column in columns} for row in rows])
+
+
+def written(kind: Kind, values: Sequence[Document]) -> list[Document]:
+    """Values by the names of their fields, as the tables have them, as files write them. Some may be missing."""
     names = _names(kind, values)
     return [
-        {column.field: _as_written(column, found[column.field], names) for column in kind.columns.values()}
+        {name: _as_written(column, found[name], names) for name, column in kind.columns.items() if name in found}
         for found in values
     ]
 
@@ -65,7 +70,7 @@ def _names(kind: Kind, values: Sequence[Document]) -> Names:
     for column in kind.columns.values():
         if (reference := column.reference) is None:
             continue
-        ids = {str(one) for value in values for one in _listed(value[column.field])}
+        ids = {str(one) for value in values for one in _listed(value.get(column.field))}
         if ids:
             rows = reference.model._default_manager.filter(pk__in=ids).values_list("pk", reference.column)
             found |= {(reference.model, str(pk)): name for pk, name in rows}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -33,10 +34,11 @@ class Reference:
 
 @dataclass(frozen=True)
 class Column:
-    """A field of a file: `api` is its name in the serializer, `attribute` that of the stored value."""
+    """A field of a file: `api` is its name in the serializer, `stored` in the table, `attribute` that of its value."""
 
     field: str
     api: str
+    stored: str
     attribute: str
     default: Any
     structure: Any = None
@@ -61,7 +63,7 @@ class Kind:
     resource: str
     serializer: type[StrictSerializer]
     name: str
-    references: Mapping[str, Reference] = field(default_factory=dict)
+    references: Mapping[str, Reference] = dataclasses.field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
     current: Callable[[QuerySet[Any], datetime], QuerySet[Any]] = lambda rows, now: rows
     refusals: tuple[type[Exception], ...] = ()
@@ -87,4 +89,5 @@ def _column(kind: Kind, name: str, offered: Any) -> Column:
     structure = stored.structure if isinstance(stored, StructuredField) else None
     attribute = stored.attname if isinstance(stored, ForeignKey | JSONField) else stored.name
     is_moment = isinstance(stored, DateTimeField)
-    return Column(reference.field if reference else name, name, attribute, default, structure, reference, is_moment)
+    field = reference.field if reference else name
+    return Column(field, name, stored.name, attribute, default, structure, reference, is_moment)
