@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from django.db.models import Model
@@ -88,6 +90,8 @@ def _as_written(column: Column, value: Any, names: Names) -> Any:
         return named if reference.many else named[0]
     if isinstance(value, datetime):
         return _moment_text(value)
+    if isinstance(value, UUID | Decimal):
+        return str(value)
     return normal(column, secrets.mask(value)) if column.structure is not None else value
 
 

@@ -15,6 +15,7 @@ from assets import catalogue_views as catalogue
 from assets import views as assets
 from assets.heartbeats import views as heartbeats
 from assets.scraping import views as scraping
+from wedsync_monitor.console.configuration import configuration
 from wedsync_monitor.console.navigation import tabs_for
 from wedsync_monitor.console.overview import overview
 from wedsync_monitor.console.stored import LISTINGS, page_of
@@ -75,5 +76,6 @@ urlpatterns = [
     path("capacity", page_of(LISTINGS["capacity"]), name="capacity"),
     path("remediation", page_of(LISTINGS["remediation"]), name="remediation"),
     path("dashboards", page_of(LISTINGS["dashboards"]), name="dashboards"),
+    path("configuration", configuration, name="configuration"),
     path("system", system, name="system"),
 ]

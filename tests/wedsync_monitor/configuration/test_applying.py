@@ -8,14 +8,17 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from alerts import defaults
 from alerts.models import AlertRule, EscalationPolicy, MaintenanceWindow, OnCallSchedule
 from remediation.models import RemediationAction
 from synthetic.models import SyntheticCheck
+from tests.wedsync_monitor import stored
 from tests.wedsync_monitor.configuration.conftest import TOKEN
 from wedsync_monitor import secrets
 from wedsync_monitor.configuration import applying, documents, report
 from wedsync_monitor.configuration.applying import Action
 from wedsync_monitor.configuration.entries import Refused, read
+from wedsync_monitor.configuration.registry import kinds
 from wedsync_monitor.models import AuditEntry
 from wedsync_monitor.policy import Role
 
@@ -58,6 +61,27 @@ def test_an_export_makes_the_same_configuration_where_there_is_none(furnished, f
     assert documents.exported(None, now) == said
     channel = AlertRule.objects.get(rule_name="High CPU").notification_channels[0]
     assert secrets.reveal(channel)["config"]["bot_token"] == TOKEN
+
+
+def test_the_rules_of_a_new_installation_and_rows_with_every_secret_survive_a_round_trip(files, now):
+    defaults.create_rules()
+    made = ("AlertRule", "EscalationPolicy", "OnCallSchedule", "MaintenanceWindow")
+    for label in (*(f"alerts.{name}" for name in made), "synthetic.SyntheticCheck", "remediation.RemediationAction"):
+        stored.MAKE[label](1)
+    said = documents.exported(None, now)
+    assert stored.SECRET not in said
+    assert done(files(said, prune=True)) == {}
+    for model in EVERYTHING:
+        model.objects.all().delete()
+    files(said.replace("'********'", "${TOKEN}"), variables={"TOKEN": "https://hooks.example.com/x"})
+    assert documents.exported(None, now) == said
+
+
+def test_a_field_that_names_rows_by_ids_in_the_api_names_them_by_name_in_files():
+    for kind in kinds().values():
+        offered = kind.serializer().fields
+        by_id = {name for name, one in offered.items() if hasattr(one, "queryset") and not one.read_only}
+        assert by_id <= set(kind.references) | kind.left_out, kind.section
 
 
 def test_an_export_reads_well(furnished, now):
@@ -120,16 +144,16 @@ def test_a_plan_says_each_field_and_changes_nothing(furnished, files, now):
 def test_a_secret_is_kept_by_its_mask_compared_by_its_value_and_never_shown(furnished, files):
     channel = "    notification_channels: [{type: slack, config: {channel: '#ops', bot_token: %s}}]"
     files(CPU + channel % "'********'")
-    stored = AlertRule.objects.get(rule_name="High CPU").notification_channels[0]
-    assert secrets.reveal(stored)["config"]["bot_token"] == TOKEN
+    channel_now = AlertRule.objects.get(rule_name="High CPU").notification_channels[0]
+    assert secrets.reveal(channel_now)["config"]["bot_token"] == TOKEN
     reference = CPU + channel % "'${SLACK}'"
     assert "alert_rules/High CPU" not in done(files(reference, variables={"SLACK": TOKEN}))
     changes = files(reference, variables={"SLACK": "xoxb-another"})
     told = "\n".join(report.lines(changes))
     assert "notification_channels[0].config.bot_token: ******** → ******** (another)" in told
     assert "xoxb" not in told + str(list(AuditEntry.objects.values_list("changes")))
-    stored = AlertRule.objects.get(rule_name="High CPU").notification_channels[0]
-    assert secrets.reveal(stored)["config"]["bot_token"] == "xoxb-another"
+    channel_now = AlertRule.objects.get(rule_name="High CPU").notification_channels[0]
+    assert secrets.reveal(channel_now)["config"]["bot_token"] == "xoxb-another"
 
 
 @pytest.mark.parametrize(
@@ -158,6 +182,8 @@ def test_a_secret_is_kept_by_its_mask_compared_by_its_value_and_never_shown(furn
          " affected_assets: [nowhere]}}", 'maintenance_windows["upgrade"].affected_assets', "has the name 'nowhere'"),
         ("maintenance_windows: {w: {start_time: 2026-01-02T00:00:00Z, end_time: 2026-01-01T00:00:00Z}}",
          'maintenance_windows["w"]', "end must be after"),
+        ("synthetic_checks: {home: {check_type: http, target_url: 'https://elsewhere.example.com',"
+         " check_config: {headers: {X: '********'}}}}", 'synthetic_checks["home"].check_config', "Enter the secret"),
         ("a: [", "", "line 1"),
     ],
 )  # fmt: skip
