@@ -234,34 +234,32 @@ class AlertmanagerConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaul
 PerMinute = Annotated[int, Meta(ge=1, le=6000)]
 
 
-class Email(msgspec.Struct, tag_field="type", tag="email", forbid_unknown_fields=True, omit_defaults=True):
+class Email(msgspec.Struct, tag_field="type", tag="email", forbid_unknown_fields=True):
     config: EmailConfig
     per_minute: PerMinute | None = None
 
 
-class Slack(msgspec.Struct, tag_field="type", tag="slack", forbid_unknown_fields=True, omit_defaults=True):
+class Slack(msgspec.Struct, tag_field="type", tag="slack", forbid_unknown_fields=True):
     config: SlackConfig
     per_minute: PerMinute | None = None
 
 
-class PagerDuty(msgspec.Struct, tag_field="type", tag="pagerduty", forbid_unknown_fields=True, omit_defaults=True):
+class PagerDuty(msgspec.Struct, tag_field="type", tag="pagerduty", forbid_unknown_fields=True):
     config: PagerDutyConfig
     per_minute: PerMinute | None = None
 
 
-class Webhook(msgspec.Struct, tag_field="type", tag="webhook", forbid_unknown_fields=True, omit_defaults=True):
+class Webhook(msgspec.Struct, tag_field="type", tag="webhook", forbid_unknown_fields=True):
     config: WebhookConfig
     per_minute: PerMinute | None = None
 
 
-class Apprise(msgspec.Struct, tag_field="type", tag="apprise", forbid_unknown_fields=True, omit_defaults=True):
+class Apprise(msgspec.Struct, tag_field="type", tag="apprise", forbid_unknown_fields=True):
     config: AppriseConfig
     per_minute: PerMinute | None = None
 
 
-class Alertmanager(
-    msgspec.Struct, tag_field="type", tag="alertmanager", forbid_unknown_fields=True, omit_defaults=True
-):
+class Alertmanager(msgspec.Struct, tag_field="type", tag="alertmanager", forbid_unknown_fields=True):
     config: AlertmanagerConfig
     per_minute: PerMinute | None = None
 

@@ -127,7 +127,7 @@ def test_the_console_shows_the_history_and_restores(signed_in, sue, cpu):
     browser = signed_in(user=sue)
     page = opened(browser, f"{PAGES}/{cpu.pk}/history")
     assert page.testids.count("rule-version") == 3
-    assert "metric_conditions[0].threshold 90.0 80.0" in page.text
+    assert "metric_conditions[0].threshold 90 80" in page.text
     (before_last,) = [one for one in page.links if one.endswith("/restore")][:1]
     shown = opened(browser, before_last)
     assert "severity critical medium" in shown.text

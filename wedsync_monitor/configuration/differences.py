@@ -60,6 +60,15 @@ def shown(value: Any) -> str:
     """A value in one line, as JSON; nothing where it is not there."""
     if value is MISSING:
         return "(not there)"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else json.dumps(_whole(value), ensure_ascii=False, default=str)
     text = " ".join(text.split()) or '""'
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _whole(value: Any) -> Any:
+    """Whole numbers without a decimal point, as files write them."""
+    if isinstance(value, dict):
+        return {key: _whole(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -16,6 +16,7 @@ from rest_framework.exceptions import ValidationError
 
 from wedsync_monitor import policy, secrets
 from wedsync_monitor.configuration import text
+from wedsync_monitor.configuration.brief import brief
 from wedsync_monitor.configuration.kinds import REQUIRED, Column, Kind
 from wedsync_monitor.configuration.registry import kinds
 from wedsync_monitor.models import User
@@ -99,7 +100,7 @@ def normal(column: Column, value: Any) -> Any:
     """`value` in the one writing that files have of it; as it is, where it does not fit."""
     if column.structure is not None and value is not None:
         try:
-            return msgspec.to_builtins(msgspec.convert(value, column.structure))
+            return brief(column.structure, value)
         except msgspec.ValidationError:
             return value
     if column.is_moment and isinstance(value, str):

@@ -129,16 +129,26 @@ def test_a_plan_says_each_field_and_changes_nothing(furnished, files, now):
         "    rule_description: Busy. Look at the queue first. → null",
         '    asset_filter.environments: ["production"] → (not there)',
         '    asset_filter.tags: {"tier": "web"} → (not there)',
-        "    metric_conditions[0].threshold: 90.0 → 85.0",
+        "    metric_conditions[0].threshold: 90 → 85",
         "    severity: high → critical",
         "    escalation_policy: night shift → null",
         '    notification_channels[0]: {"type": "slack", "config": {"channel": "#ops", "bot_token": "********"}}'
         " → (not there)",
         '+ alert_rules["New rule"]',
-        '    metric_conditions: [{"metric_name": "x", "operator": "lt", "threshold": 1.0}]',
+        '    metric_conditions: [{"metric_name": "x", "operator": "lt", "threshold": 1}]',
         "1 to create, 1 to change, 0 to delete; 0 as they are, 1 in no file.",
     ]
     assert documents.exported(None, now) == before
+
+
+def test_what_is_written_as_it_is_by_default_is_no_change(files):
+    said = "alert_rules: {A: {metric_conditions: [{metric_name: x, operator: lt, threshold: 1%s}]%s}}"
+    files(said % ("", ""))
+    full = said % (", aggregation: avg, time_window: 300", ", severity: medium, threshold_config: {}, runbook_url: ~")
+    assert done(files(full, applying.plan)) == {}
+    AlertRule.objects.all().delete()
+    files(full)
+    assert done(files(said % ("", ""), applying.plan)) == {}
 
 
 def test_a_secret_is_kept_by_its_mask_compared_by_its_value_and_never_shown(furnished, files):

@@ -33,7 +33,7 @@ def test_a_folder_is_planned_and_applied_as_a_person(tmp_path, person, monkeypat
     )
     monkeypatch.setenv("SECRET", "another")
     code, told = run("plan", tmp_path)
-    assert (code, "metric_conditions[0].threshold: 90.0 → 85.0" in told) == (2, True)
+    assert (code, "metric_conditions[0].threshold: 90 → 85" in told) == (2, True)
     assert run("apply", tmp_path, "--as", "sue")[0] == 0
     assert AlertRule.objects.get(rule_name="High CPU").metric_conditions[0]["threshold"] == 85
     assert AuditEntry.objects.filter(actor_name="sue", action="change").count() == 2
