@@ -91,9 +91,8 @@ class _Step:
 
 
 def _carry_out(order: Order) -> list[Change]:
-    known = {
-        one: documents.stored(kinds()[one], order.now, order.person) for one in kinds() if one in order.said.sections
-    }
+    spoken_of = [section for section in kinds() if section in order.said.sections]
+    known = {section: documents.stored(kinds()[section], order.now, order.person) for section in spoken_of}
     changes: list[Change] = []
     steps: list[_Step] = []
     problems: list[Problem] = []
@@ -111,7 +110,8 @@ def _carry_out(order: Order) -> list[Change]:
 def _compared(order: Order, section: str, found: Stored, problems: list[Problem]) -> list[_Step]:
     steps = []
     entries = [entry for entry in order.said.entries if entry.kind.section == section]
-    finished = _finished(kinds()[section], [entry.name for entry in entries if entry.name not in found.rows])
+    new = [entry.name for entry in entries if entry.name not in found.rows]
+    finished = _finished(order, kinds()[section], new)
     for entry in entries:
         if entry.name in found.ambiguous:
             problems.append(entry.problem("several have this name; give each its own first"))
@@ -124,11 +124,11 @@ def _compared(order: Order, section: str, found: Stored, problems: list[Problem]
     return steps
 
 
-def _finished(kind: Kind, names: Sequence[str]) -> dict[str, list[tuple[Model, documents.Document]]]:
+def _finished(order: Order, kind: Kind, names: Sequence[str]) -> dict[str, list[tuple[Model, documents.Document]]]:
     """Rows that were configuration, such as windows that are over: an entry that still says the same is done."""
     if not names:
         return {}
-    rows = list(kind.model._default_manager.filter(**{f"{kind.name}__in": names}))
+    rows = list(documents.readable(kind, order.person).filter(**{f"{kind.name}__in": names}))
     found: dict[str, list[tuple[Model, documents.Document]]] = {}
     for row, document in zip(rows, documents.documents_of(kind, rows), strict=True):
         found.setdefault(getattr(row, kind.name), []).append((row, document))

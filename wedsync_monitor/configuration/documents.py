@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from rest_framework.exceptions import ValidationError
 
 from wedsync_monitor import policy, secrets
@@ -36,14 +36,17 @@ class Stored:
     ambiguous: frozenset[str]
 
 
+def readable(kind: Kind, person: User | None) -> QuerySet[Any]:
+    """The rows that `person` may read; all of them for None."""
+    rows = kind.model._default_manager.all()
+    return rows if person is None else policy.permitted(person, Verb.READ, kind.resource, rows)
+
+
 def stored(kind: Kind, now: datetime, person: User | None) -> Stored:
     """The rows of `kind` that are configuration now, in the order of their names; of `person` (None: of everybody)
     those that they may read."""
-    readable = kind.model._default_manager.all()
-    if person is not None:
-        readable = policy.permitted(person, Verb.READ, kind.resource, readable)
     # Not sorted by the database: its order of letters is that of its own locale.
-    rows = sorted(kind.current(readable, now), key=lambda row: getattr(row, kind.name))
+    rows = sorted(kind.current(readable(kind, person), now), key=lambda row: getattr(row, kind.name))
     grouped: dict[str, list[Model]] = defaultdict(list)
     for row in rows:
         grouped[getattr(row, kind.name)].append(row)
