@@ -15,6 +15,8 @@ class AlertsConfig(AppConfig):
     def ready(self) -> None:
         from alerts.policy import POLICIES
         from wedsync_monitor import audit, policy
+        from wedsync_monitor.configuration import registry
 
         policy.register(*POLICIES)
+        registry.register("alerts.configuration")
         audit.track(*(self.get_model(name) for name in _CONFIGURATION))

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from alerts import api, preview_api
+from alerts import api, history_api, preview_api
 from alerts import oncall_api as on_call
 from alerts import responses_api as responses
 from alerts import suppression_api as suppression
@@ -11,6 +11,11 @@ from alerts.configuration_api import Baselines, BaselineView, EscalationPolicies
 urlpatterns = [
     path("alerts/rules", api.Rules.as_view(), name="rules"),
     path("alerts/rules/preview", preview_api.Preview.as_view(), name="rule-preview"),
+    path("alerts/rules/deleted", history_api.DeletedRules.as_view(), name="deleted-rules"),
+    path("alerts/rules/<uuid:pk>/history", history_api.RuleHistory.as_view(), name="rule-history"),
+    path(
+        "alerts/rules/<uuid:pk>/history/<int:version>/restore", history_api.RestoreRule.as_view(), name="restore-rule"
+    ),
     path("alerts/rules/<uuid:pk>", api.Rule.as_view(), name="rule"),
     path("alerts/rules/<uuid:pk>/test-notification", api.TestNotification.as_view(), name="test-notification"),
     path("alerts/analytics", api.Analytics.as_view(), name="alert-analytics"),

@@ -241,7 +241,8 @@ def rule_list(request: HttpRequest) -> HttpResponse:
         rule.doubts = doubts.of_rule(rule, assets)
         rule.limits = wording.limits(rule)
     may = policy.may(request.user, Verb.CHANGE, "alert_rules")
-    context = {**htmx.frame_of(request), "page": page, "may_manage": may}
+    may_configure = policy.may(request.user, Verb.READ, "configuration")
+    context = {**htmx.frame_of(request), "page": page, "may_manage": may, "may_configure": may_configure}
     return htmx.respond(request, "alerts/rule_list.html", "alerts/_rules.html", context)
 
 

@@ -10,6 +10,8 @@ class SyntheticConfig(AppConfig):
     def ready(self) -> None:
         from synthetic.policy import POLICIES
         from wedsync_monitor import audit, policy
+        from wedsync_monitor.configuration import registry
 
         policy.register(*POLICIES)
+        registry.register("synthetic.configuration")
         audit.track(*(self.get_model(name) for name in ("SyntheticCheck",)))

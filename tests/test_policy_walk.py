@@ -18,6 +18,7 @@ from rest_framework.test import APIClient
 from assets import authentication
 from tests.wedsync_monitor import stored
 from wedsync_monitor import policy, tokens
+from wedsync_monitor.models import AuditEntry
 from wedsync_monitor.policy import Role, Verb
 from wedsync_monitor.web.admin_site import PolicyAdminMixin, ReadOnlyModelAdmin
 from wedsync_monitor.web.permissions import verb_of
@@ -77,7 +78,7 @@ WALK = [
 
 
 def address(route: str) -> str:
-    return re.sub(r"<uuid:\w+>", lambda _: str(uuid4()), route)
+    return re.sub(r"<uuid:\w+>", lambda _: str(uuid4()), route).replace("<int:version>", "1")
 
 
 # The row that a route with a key is about, by the beginning of the route; the first that fits.
@@ -122,6 +123,8 @@ def row_of(route: str) -> Any:
 def address_of(route: str, row: Any) -> str:
     """The route with the row's key, and with the key of one of its own where it asks for two."""
     path = route.replace("<uuid:pk>", str(row.pk))
+    if "<int:version>" in path:
+        path = path.replace("<int:version>", str(AuditEntry.objects.filter(object_id=str(row.pk)).latest("id").pk))
     if "<uuid:key_id>" in path:
         path = path.replace("<uuid:key_id>", str(authentication.issue_key(row, stored.NOW)[0].pk))
     return path

@@ -89,6 +89,11 @@ def _shown(name: str, value: Any) -> Any:
     return secrets.MASK if name in _SECRET and value else secrets.mask(value)
 
 
+def shown(row: models.Model) -> dict[str, Any]:
+    """The row's tracked columns as an entry would have them."""
+    return {name: _shown(name, value) for name, value in _stored(row).items()}
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, uuid.UUID | datetime.datetime | datetime.date | decimal.Decimal):
         return str(value)

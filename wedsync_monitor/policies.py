@@ -46,6 +46,7 @@ POLICIES = (
         ),
         managed_by(KEEPERS, {Role.OPS_ENGINEER}),
     ),
+    Policy("configuration", (), {Verb.READ: KEEPERS, Verb.CHANGE: KEEPERS}),
     Policy("audit", ("wedsync_monitor.AuditEntry",), {Verb.READ: KEEPERS}),
     Policy(
         "schedule",

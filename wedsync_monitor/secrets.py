@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -135,34 +136,39 @@ def _as_shown(item: Any, old: Any) -> Any:
 
 def seal(structure: Any, value: Any) -> Any:
     """Seal every string of `value` that `structure` declares as a Secret."""
-    return _seal(msgspec.inspect.type_info(structure), value)
+    return map_secrets(structure, value, seal_text)
 
 
-def _seal(info: Any, value: Any) -> Any:
+def map_secrets(structure: Any, value: Any, change: Callable[[str], str]) -> Any:
+    """`value` with `change` applied to every string that `structure` declares as a Secret."""
+    return _mapped(msgspec.inspect.type_info(structure), value, change)
+
+
+def _mapped(info: Any, value: Any, change: Callable[[str], str]) -> Any:
     kind = msgspec.inspect
     if isinstance(info, kind.Metadata):
         if (info.extra or {}).get("secret") and isinstance(value, str):
-            return seal_text(value)
-        return _seal(info.type, value)
+            return change(value)
+        return _mapped(info.type, value, change)
     if isinstance(info, kind.UnionType):
-        return _seal_union(info, value)
+        return _mapped_union(info, value, change)
     if isinstance(info, kind.StructType) and isinstance(value, dict):
         types = {field.encode_name: field.type for field in info.fields}
-        return {key: _seal(types[key], item) if key in types else item for key, item in value.items()}
+        return {key: _mapped(types[key], item, change) if key in types else item for key, item in value.items()}
     if isinstance(info, kind.DictType) and isinstance(value, dict):
-        return {key: _seal(info.value_type, item) for key, item in value.items()}
+        return {key: _mapped(info.value_type, item, change) for key, item in value.items()}
     if isinstance(info, kind.ListType) and isinstance(value, list):
-        return [_seal(info.item_type, item) for item in value]
+        return [_mapped(info.item_type, item, change) for item in value]
     return value
 
 
-def _seal_union(info: Any, value: Any) -> Any:
+def _mapped_union(info: Any, value: Any, change: Callable[[str], str]) -> Any:
     for member in info.types:
         inner = member.type if isinstance(member, msgspec.inspect.Metadata) else member
         if isinstance(inner, msgspec.inspect.StructType):
             tag = value.get(inner.tag_field) if isinstance(value, dict) and inner.tag_field else None
             if tag == inner.tag:
-                return _seal(member, value)
+                return _mapped(member, value, change)
         elif not isinstance(inner, msgspec.inspect.NoneType) and value is not None:
-            return _seal(member, value)
+            return _mapped(member, value, change)
     return value

@@ -10,6 +10,7 @@ from alerts.external_api import ExternalAlerts
 from alerts.link_views import acknowledge_by_link
 from wedsync_monitor import readiness
 from wedsync_monitor.api.audit import Audit
+from wedsync_monitor.api.configuration import Apply, Configuration, Plan
 from wedsync_monitor.api.dashboards import Dashboard, Dashboards
 from wedsync_monitor.api.search import Search
 from wedsync_monitor.api.tokens import Token, Tokens
@@ -44,6 +45,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/monitoring/dashboards", Dashboards.as_view(), name="api-dashboards"),
     path("api/monitoring/dashboards/<uuid:pk>", Dashboard.as_view(), name="api-dashboard"),
     path("api/monitoring/audit", Audit.as_view(), name="audit"),
+    path("api/monitoring/config", Configuration.as_view(), name="configuration"),
+    path("api/monitoring/config/plan", Plan.as_view(), name="configuration-plan"),
+    path("api/monitoring/config/apply", Apply.as_view(), name="configuration-apply"),
     path("api/monitoring/tokens", Tokens.as_view(), name="tokens"),
     path("api/monitoring/tokens/<uuid:pk>", Token.as_view(), name="token"),
     path("api/monitoring/search", Search.as_view(), name="search"),

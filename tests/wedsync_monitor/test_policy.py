@@ -38,6 +38,7 @@ TABLE = {
     "tokens": ({A}, set(), {}),
     "schedule": ({A}, set(), {}),
     "audit": (set(), {A, S}, {}),
+    "configuration": (set(), {A, S}, {Verb.CHANGE: {A, S}}),
     "system": ({A, S}, {O}, {}),
 }
 

@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path
 
+from alerts import history_views as rule_history
 from alerts import oncall_views as on_call
 from alerts import preview_views as alert_previews
 from alerts import responses_views as responses
@@ -14,6 +15,7 @@ from assets import catalogue_views as catalogue
 from assets import views as assets
 from assets.heartbeats import views as heartbeats
 from assets.scraping import views as scraping
+from wedsync_monitor.console.configuration import configuration
 from wedsync_monitor.console.navigation import tabs_for
 from wedsync_monitor.console.overview import overview
 from wedsync_monitor.console.stored import LISTINGS, page_of
@@ -42,6 +44,9 @@ urlpatterns = [
     path("alerts", alerts.alert_list, name="alerts"),
     path("alerts/rules", alerts.rule_list, name="rules"),
     path("alerts/rules/new", alerts.rule_new, name="rule-new"),
+    path("alerts/rules/deleted", rule_history.deleted_rules, name="deleted-rules"),
+    path("alerts/rules/<uuid:pk>/history", rule_history.rule_history, name="rule-history"),
+    path("alerts/rules/<uuid:pk>/history/<int:version>/restore", rule_history.rule_restore, name="rule-restore"),
     path("alerts/rules/<uuid:pk>", alerts.rule_edit, name="rule"),
     path("alerts/rules/preview", alert_previews.rule_preview, name="rule-preview"),
     path("alerts/rules/<uuid:pk>/preview", alert_previews.rule_preview_changed, name="rule-preview"),
@@ -71,5 +76,6 @@ urlpatterns = [
     path("capacity", page_of(LISTINGS["capacity"]), name="capacity"),
     path("remediation", page_of(LISTINGS["remediation"]), name="remediation"),
     path("dashboards", page_of(LISTINGS["dashboards"]), name="dashboards"),
+    path("configuration", configuration, name="configuration"),
     path("system", system, name="system"),
 ]

@@ -70,7 +70,8 @@ def _join(path: str, key: str) -> str:
     return f"{path}{key if key.startswith('[') else '.' + key}" if path else key
 
 
-def _as_api_exception(error: Exception) -> Exception:
+def as_api_exception(error: Exception) -> Exception:
+    """What models and the database refuse, as REST refuses it; other errors as they are."""
     if isinstance(error, ValidationError):
         detail = error.message_dict if hasattr(error, "error_dict") else error.messages
         return exceptions.ValidationError(detail)
@@ -97,7 +98,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     if is_outage(error):
         body = problem(503, "The database does not answer; try again in a few seconds.")
         return Response(body, 503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}, content_type=PROBLEM)
-    error = _as_api_exception(error)
+    error = as_api_exception(error)
     response = exception_handler(error, context)
     if response is None:
         return None
