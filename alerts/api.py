@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from alerts import analytics, evaluation, explanation, listing, notification, transitions
+from alerts import analytics, explanation, listing, notification, transitions
 from alerts.models import (
     AlertEvent,
     AlertInstance,
@@ -60,7 +60,7 @@ class EvaluationSerializer(serializers.ModelSerializer[RuleEvaluation]):
         model = RuleEvaluation
         fields = [
             "next_evaluation_at", "last_evaluated_at", "last_duration_ms", "last_lag_ms", "last_series_seen",
-            "last_error", "missed_evaluations",
+            "last_error", "last_state", "missed_evaluations",
         ]  # fmt: skip
 
 
@@ -92,8 +92,6 @@ class RuleSerializer(StrictSerializer):
         return getattr(rule, "recent_triggers", 0)
 
     def get_notice(self, rule: AlertRule) -> str | None:
-        if why := evaluation.not_evaluated(rule):
-            return why
         if not rule.asset_filter:
             return None
         # One query for all rules of a page: they share the context.

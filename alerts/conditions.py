@@ -61,9 +61,18 @@ class ThresholdConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=
 
 
 class AnomalyConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What is unusual: outside of what `baseline_days` of history expect at this hour, or a surprise for its stream.
+
+    `metric_name` is watched, as its `aggregation` over `time_window` seconds. Without it the rule's only condition says
+    all three; its operator and threshold are not asked.
+    """
+
     sensitivity: Literal["low", "medium", "high"] = "medium"
     direction: Literal["both", "up", "down"] = "both"
     baseline_days: Annotated[int, Meta(ge=1, le=365)] = 7
+    metric_name: Annotated[str, Meta(max_length=200)] = ""
+    aggregation: Literal["avg", "max", "min"] = "avg"
+    time_window: Annotated[int, Meta(ge=1, le=3600)] = 300
 
 
 class AbsenceConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 from uuid import UUID
 
-from alerts import absence, claims, composite, findings, transitions
+from alerts import absence, anomaly_rules, claims, composite, findings, transitions
 from alerts.claims import Claim, Claims
 from alerts.findings import Answer, Round
 from alerts.lifecycle import State
@@ -47,6 +47,7 @@ class Question(Protocol):
 
 EVALUATED: dict[str, Callable[[AlertRule], Question]] = {
     AlertType.THRESHOLD: findings.question_of,
+    AlertType.ANOMALY: anomaly_rules.question_of,
     AlertType.ABSENCE: absence.question_of,
     AlertType.COMPOSITE: composite.question_of,
 }
@@ -97,10 +98,9 @@ def _evaluate(taken: Claims, now: datetime, report: Report) -> None:
         if question := questions.get(rule_id):
             given = _guarded(claim, partial(question.answer, shared, live[rule_id]))
             if given is not None:
-                claim.series_seen = given.series_seen
+                claim.series_seen, claim.state = given.series_seen, given.state
                 plan.add(question.rule, given, NOT_COVERED)
         elif not claim.error:
-            claim.error = not_evaluated(rules[rule_id])
             plan.add(rules[rule_id], Answer(0, [], live[rule_id]), SWITCHED_OFF)
     _write(plan, taken, now, report)
     taken.finish({rule_id: rule.evaluation_frequency for rule_id, rule in rules.items()}, now)
@@ -122,7 +122,7 @@ def _questions(
     found = {}
     for rule_id, claim in taken.by_rule.items():
         rule = rules[rule_id]
-        if rule.is_enabled and rule.alert_type in EVALUATED:
+        if rule.is_enabled:
             question = _guarded(claim, partial(EVALUATED[rule.alert_type], rule))
             if question is not None:
                 found[rule_id] = question
@@ -167,10 +167,3 @@ def _write(plan: _Plan, taken: Claims, now: datetime, report: Report) -> None:
     each_ms = (time.perf_counter() - began) * 1000 / max(len(rows), 1)
     for rule_id in rows:
         taken.by_rule[rule_id].duration_ms += each_ms
-
-
-def not_evaluated(rule: AlertRule) -> str:
-    """Why a rule is not evaluated, or nothing where it is. What others report is judged by them."""
-    if rule.alert_type in EVALUATED or rule.alert_type == AlertType.EXTERNAL:
-        return ""
-    return f"not evaluated: rules of type {rule.alert_type} are stored only; choose type {', '.join(EVALUATED)}"

@@ -56,6 +56,8 @@ def _ending(alert: AlertInstance, rule: AlertRule, terms: Terms) -> str:
 
 def recovery(rule: AlertRule) -> str:
     """What has to come for an alert of `rule` to be over."""
+    if rule.alert_type == AlertType.ANOMALY:
+        return "when it is as expected again"
     if rule.alert_type == AlertType.ABSENCE:
         return "when data is back"
     if rule.alert_type == AlertType.COMPOSITE:

@@ -111,6 +111,7 @@ class Answer:
     series_seen: int
     found: list[tuple[Subject, AlertInstance | None]]
     orphans: list[AlertInstance]
+    state: str = ""  # what else the rule says of itself, such as that it learns
 
 
 def answer(question: Question, shared: Round, live: Sequence[AlertInstance]) -> Answer:

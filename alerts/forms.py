@@ -52,6 +52,7 @@ AGGREGATIONS = {"avg": "Average", "max": "Highest", "min": "Lowest", "sum": "Sum
 SHOWN_BESIDE = {
     "metric_conditions": "metric_name",
     "asset_filter": "asset_names",
+    "anomaly_config": "baseline_days",
     "threshold_config": "consecutive_breaches",
     "notification_channels": "webhook_url",
 }
@@ -202,6 +203,13 @@ class RuleForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
             if one:
                 channels.append(one)
         return channels + [{"type": kind, "config": config} for kind, config in wanted.items() if kind not in seen]
+
+    def _update_errors(self, errors: forms.ValidationError) -> None:
+        """What the rule says of a column stands beside the field that the column is made from."""
+        if hasattr(errors, "error_dict"):
+            beside = {name: name if name in self.fields else SHOWN_BESIDE.get(name, name) for name in errors.error_dict}
+            errors.error_dict = {beside[name]: found for name, found in errors.error_dict.items()}
+        super()._update_errors(errors)  # type: ignore[misc]
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]

@@ -8,8 +8,8 @@ is seen where it was the only one.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,13 +17,12 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts import conditions, findings, naming, notification, rehearsal
-from alerts.findings import Question
+from alerts import anomaly_history, anomaly_rules, conditions, findings, naming, notification, readings, rehearsal
 from alerts.lifecycle import Event
 from alerts.models import AlertRule, AlertType
 from alerts.rehearsal import Episode
 from alerts.selection import AssetTable, active_assets
-from assets.metrics import query, windows
+from assets.metrics import query
 from assets.metrics.query import SeriesSelector
 from assets.metrics.samples import Series
 from assets.metrics.windows import Grid
@@ -31,8 +30,18 @@ from assets.metrics.windows import Grid
 # What is judged at one instant is a window of a series. More in all are refused, each counted once for every minute
 # of its length, and so many are in memory at a time.
 MOST_WORK, AT_A_TIME = 300_000_000, 2_000_000
+# Of anomaly rules the detector is given no more points, of some 25 µs each.
+MOST_POINTS = 250_000
 LISTED = 200
 Mask = NDArray[np.bool_]
+
+
+Question = findings.Question | anomaly_rules.Question
+_QUESTIONS: dict[str, Callable[[AlertRule], Question]] = {
+    AlertType.THRESHOLD: findings.question_of,
+    AlertType.ANOMALY: anomaly_rules.question_of,
+}
+TRIED = frozenset(_QUESTIONS)  # types of rules
 
 
 class Refused(Exception):
@@ -52,7 +61,8 @@ class Fired:
 
 @dataclass(frozen=True)
 class Preview:
-    """`fired` alerts in `days` on `assets` assets; the newest are listed. `messages` is by channel."""
+    """`fired` alerts in `days` on `assets` assets; the newest are listed. `messages` is by channel; `chart` is, of an
+    anomaly rule, what was expected of one series (anomaly_history.drawn): of the asset that fired last, if one did."""
 
     days: int
     since: datetime
@@ -63,6 +73,7 @@ class Preview:
     firing_seconds: float
     messages: list[tuple[str, int]]
     alerts: list[Fired]
+    chart: dict[str, Any] | None = None
 
     @property
     def message_count(self) -> int:
@@ -71,9 +82,9 @@ class Preview:
 
 def of_rule(rule: AlertRule, days: int, now: datetime) -> Preview:
     """Try `rule`, which need not be stored, on the last `days` days. Raises Refused."""
-    if rule.alert_type != AlertType.THRESHOLD:
-        raise Refused(f"only threshold rules can be tried on history, not type {rule.alert_type}")
-    question = findings.question_of(rule)
+    if rule.alert_type not in _QUESTIONS:
+        raise Refused(f"only threshold and anomaly rules can be tried on history, not type {rule.alert_type}")
+    question: Question = _QUESTIONS[rule.alert_type](rule)
     grid = _grid(question, days, now)
     assets = active_assets()
     series = _series(question, assets)
@@ -83,7 +94,12 @@ def of_rule(rule: AlertRule, days: int, now: datetime) -> Preview:
         for asset, codes in _judged(question, series, grid)
         if (lived := rehearsal.episodes(codes, grid.instants(), question.terms))
     }
-    return _summed_up(rule, days, grid, assets, found, len(series))
+    summed_up = _summed_up(rule, days, grid, assets, found, len(series))
+    if series and isinstance(question, anomaly_rules.Question):
+        last = max(found, key=lambda asset: found[asset][-1].opened_at, default=series[0].asset_id)
+        shown = next(one for one in series if one.asset_id == last)
+        return replace(summed_up, chart=anomaly_history.drawn(question, shown, summed_up.since, summed_up.until))
+    return summed_up
 
 
 def _grid(question: Question, days: int, now: datetime) -> Grid:
@@ -114,6 +130,11 @@ def _refuse_too_much(question: Question, series: Sequence[Series], grid: Grid) -
             f"{len(series):,} series at {len(grid):,} evaluations are more than can be tried at once: send fewer days, "
             "a narrower asset_filter, a longer evaluation_frequency or a shorter time_window"
         )
+    if isinstance(question, anomaly_rules.Question) and anomaly_history.points(len(series), grid) > MOST_POINTS:
+        raise Refused(
+            f"{len(series):,} series over so many days are more than the detector can follow at once: send fewer days "
+            "or a narrower asset_filter"
+        )
 
 
 def _judged(question: Question, series: Sequence[Series], grid: Grid) -> list[tuple[UUID, rehearsal.Codes]]:
@@ -143,6 +164,8 @@ def _parts(ids: Sequence[UUID], by_asset: dict[UUID, list[Series]], most: int) -
 def _judge(
     question: Question, ids: Sequence[UUID], series: list[Series], grid: Grid
 ) -> list[tuple[UUID, rehearsal.Codes]]:
+    if isinstance(question, anomaly_rules.Question):
+        return _unusual(question, ids, series, grid)
     shape = len(ids), len(grid)
     breached, cleared, known = np.ones(shape, bool), np.zeros(shape, bool), np.ones(shape, bool)
     for number, condition in enumerate(question.conditions):
@@ -159,6 +182,24 @@ def _judge(
     return [(ids[place], codes[place]) for place in np.flatnonzero(breached.any(axis=1)).tolist()]
 
 
+def _unusual(
+    question: anomaly_rules.Question, ids: Sequence[UUID], series: list[Series], grid: Grid
+) -> list[tuple[UUID, rehearsal.Codes]]:
+    seen = anomaly_history.of_series(question, series, grid)
+    breached, known = (_any_of(mask, series, ids) for mask in (seen.unusual, ~np.isnan(seen.values)))
+    codes = np.where(breached, rehearsal.BREACHED, np.where(known, rehearsal.CLEARED, rehearsal.MISSING))
+    return [(ids[place], codes[place].astype(np.int8)) for place in np.flatnonzero(breached.any(axis=1)).tolist()]
+
+
+def _any_of(mask: Mask, series: Sequence[Series], ids: Sequence[UUID]) -> Mask:
+    """Of each asset at each instant whether it is so for one of its series."""
+    places = {asset: place for place, asset in enumerate(ids)}
+    found = np.zeros((len(ids), mask.shape[1]), dtype=bool)
+    for row, one in zip(mask, series, strict=True):
+        found[places[one.asset_id]] |= row
+    return found
+
+
 def _condition(
     condition: conditions.MetricCondition,
     recovery: float | None,
@@ -167,35 +208,13 @@ def _condition(
     grid: Grid,
 ) -> tuple[Mask, Mask, Mask]:
     """Of each asset at each instant: whether the condition holds, whether it is not recovered, whether it has data."""
-    values = _values(condition, series, grid)
+    values = readings.over_grid(condition, series, grid)
     breaching = conditions.breaches(values, condition.operator, condition.threshold)
     unrecovered = breaching
     if recovery is not None:
         unrecovered = breaching | conditions.breaches(values, condition.operator, recovery)
-    places = {asset: place for place, asset in enumerate(ids)}
-    owner = [places[one.asset_id] for one in series]
-
-    def any_of(mask: Mask) -> Mask:
-        found = np.zeros((len(ids), len(grid)), dtype=bool)
-        for row, place in zip(mask, owner, strict=True):
-            found[place] |= row
-        return found
-
-    return any_of(breaching), any_of(unrecovered), any_of(~np.isnan(values))
-
-
-def _values(condition: conditions.MetricCondition, series: list[Series], grid: Grid) -> NDArray[np.float64]:
-    """(n, S) the condition's aggregate; NaN without a value. Counters count as their increase per second."""
-    own = Grid(grid.start_ms, grid.end_ms, grid.step_ms, condition.time_window * 1000)
-    if not series:
-        return np.empty((0, len(grid)))
-    reach = timedelta(milliseconds=own.window_ms + 3_600_000)
-    samples = query.read_series(series, _moment(own.start_ms) - reach, _moment(own.end_ms)).rates()
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = windows.over_time(condition.aggregation, samples, own)
-    if condition.aggregation == "count":
-        values = np.where(values > 0, values, np.nan)
-    return np.where(np.isfinite(values), values, np.nan)
+    held, is_not_over, present = (_any_of(mask, series, ids) for mask in (breaching, unrecovered, ~np.isnan(values)))
+    return held, is_not_over, present
 
 
 def _summed_up(

@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
-from alerts import doubts, explanation, listing, naming, notification, selection, transitions, wording
+from alerts import doubts, explanation, listing, naming, notification, preview, selection, transitions, wording
 from alerts.conditions import condition_of
 from alerts.forms import AcknowledgeForm, ResolveForm
 from alerts.kind_forms import FORMS, form_for
@@ -133,7 +133,6 @@ def alert_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     alert = prepared([alert_for(request, pk)], timezone.now())[0]
     metric = alert.context_data.get("metric_name", "")
     drawable = alert.asset_id and policy.may(request.user, Verb.READ, "assets")
-    chart = reverse("asset-chart", args=[alert.asset_id]) if drawable else ""
     may_change_rules = policy.may(request.user, Verb.CHANGE, "alert_rules")
     deliveries = list(NotificationDelivery.objects.filter(event__alert=alert).select_related("event"))
     for delivery in deliveries:
@@ -147,14 +146,24 @@ def alert_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "rule_url": reverse("console:rule", args=[alert.alert_rule_id]) if may_change_rules else "",
         "chart_threshold": _line_of(alert, metric),
         "chart_title": wording.metric_title(metric),
-        "chart_url": f"{chart}?{urlencode({'metric': metric, **_time_of(alert)})}" if chart and metric else "",
+        "chart_url": _chart_of(alert, metric) if drawable and metric else "",
         **_abilities(request),
     }
     return htmx.respond(request, "alerts/alert_detail.html", "alerts/_detail.html", context)
 
 
+def _chart_of(alert: AlertInstance, metric: str) -> str:
+    """Where the chart's values are: of an anomaly rule what it watched with its band, else the metric of the asset."""
+    if alert.alert_rule.alert_type == AlertType.ANOMALY:
+        return f"{reverse('alert-chart', args=[alert.pk])}?{urlencode(_time_of(alert))}"
+    return f"{reverse('asset-chart', args=[alert.asset_id])}?{urlencode({'metric': metric, **_time_of(alert)})}"
+
+
 def _line_of(alert: AlertInstance, metric: str) -> str:
-    """The threshold to draw. Of sums and counts of samples there is none: the chart shows the samples themselves."""
+    """The threshold to draw. Of sums and counts of samples there is none: the chart shows the samples themselves; of
+    anomaly rules there is a band."""
+    if alert.alert_rule.alert_type == AlertType.ANOMALY:
+        return ""
     comparable = any(
         one.metric_name == metric and one.aggregation in ("avg", "max", "min")
         for one in map(condition_of, alert.alert_rule.metric_conditions)
@@ -255,9 +264,10 @@ def _edit_rule(request: HttpRequest, rule: AlertRule, heading: str) -> HttpRespo
         return redirect("console:rules")
     text = "When metrics mean trouble, and who is told"
     context = {"form": form, "heading": heading, "text": text, "back": reverse("console:rules")}
-    if rule.alert_type == AlertType.THRESHOLD:
+    if rule.alert_type in preview.TRIED:
         new = rule._state.adding
-        context["preview_url"] = reverse("console:rule-preview", args=[] if new else [rule.pk])
+        url = reverse("console:rule-preview", args=[] if new else [rule.pk])
+        context["preview_url"] = f"{url}?{urlencode({'type': rule.alert_type})}" if new else url
     if not rule._state.adding:
         stored = AlertRule.objects.select_related("evaluation").get(pk=rule.pk)
         context |= {

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
+from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from alerts import rule_kinds
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 def check(rule: AlertRule) -> None:
     """Raises ValidationError by column. What a column by itself says wrong is left to the column."""
     try:
-        if rule.alert_type == AlertType.ABSENCE:
+        if rule.alert_type == AlertType.ANOMALY:
+            _check_anomaly(rule)
+        elif rule.alert_type == AlertType.ABSENCE:
             _check_absence(rule)
         elif rule.alert_type == AlertType.COMPOSITE:
             _check_composite(rule)
@@ -27,6 +30,23 @@ def check(rule: AlertRule) -> None:
             raise ValidationError({"metric_conditions": "Send at least one condition."})
     except (msgspec.ValidationError, TypeError, LookupError, AttributeError):
         return
+
+
+def _check_anomaly(rule: AlertRule) -> None:
+    conditions = rule.metric_conditions
+    if len(conditions) + bool(rule.anomaly_config.get("metric_name")) != 1:
+        text = "An anomaly rule watches one metric: send one condition, or anomaly_config.metric_name without any."
+        raise ValidationError({"metric_conditions" if conditions else "anomaly_config": text})
+    if conditions and conditions[0].get("aggregation", "avg") not in ("avg", "max", "min"):
+        raise ValidationError({"metric_conditions": "Send aggregation avg, max or min: of others no band is known."})
+    if conditions and conditions[0].get("time_window", 300) > 3600:
+        raise ValidationError({"metric_conditions": "Send a time_window up to 3600: an hour is compared with hours."})
+    if rule.threshold_config.get("recovery_threshold") is not None:
+        raise ValidationError({"threshold_config": "An anomaly rule has no recovery_threshold: leave it out."})
+    kept = settings.METRIC_RETENTION_DAYS - 1
+    if rule_kinds.anomaly_of(rule).baseline_days > kept:
+        text = f"Send baseline_days up to {kept}: samples are kept for {kept + 1} days."
+        raise ValidationError({"anomaly_config": text})
 
 
 def _check_absence(rule: AlertRule) -> None:

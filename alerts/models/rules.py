@@ -120,6 +120,7 @@ class RuleEvaluation(models.Model):
     last_series_seen = models.IntegerField(null=True)
     missed_evaluations = models.IntegerField(**schema.fixed(0), help_text="So many were due and fell out.")
     last_error = models.TextField(**schema.fixed(""))
+    last_state = models.TextField(**schema.fixed(""), help_text="What the rule says of itself, such as that it learns.")
 
     class Meta:
         db_table = "alert_rule_evaluations"
