@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from alerts import analytics, explanation, listing, notification, transitions
+from alerts import analytics, explanation, listing, notification, profiles, transitions
 from alerts.models import (
     AlertEvent,
     AlertInstance,
@@ -81,7 +81,7 @@ class RuleSerializer(StrictSerializer):
         fields = [
             "id", "rule_name", "rule_description", "asset_filter", "metric_conditions", "severity", "alert_type",
             "evaluation_window", "evaluation_frequency", "threshold_config", "anomaly_config", "absence_config",
-            "composite_config", "suppression_config", "escalation_policy_id", "escalation_policy_name",
+            "composite_config", "profiles", "suppression_config", "escalation_policy_id", "escalation_policy_name",
             "notification_channels", "auto_resolve_timeout", "runbook_url",
             "business_impact", "is_enabled", "recent_triggers", "last_triggered", "notice",
             "evaluation", "created_at", "updated_at",
@@ -235,7 +235,7 @@ class AlertDetailSerializer(AlertSerializer):
         fields = [*AlertSerializer.Meta.fields, "alert_key", "impact_assessment", "explanation", "events", "deliveries"]
 
     def get_explanation(self, alert: AlertInstance) -> str:
-        return explanation.of_alert(alert, alert.alert_rule)
+        return explanation.of_alert(alert, profiles.applied(alert.alert_rule, timezone.now()))
 
     @extend_schema_field(EventSerializer(many=True))
     def get_events(self, alert: AlertInstance) -> Any:

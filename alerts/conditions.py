@@ -314,6 +314,33 @@ class WindowNotification(msgspec.Struct, forbid_unknown_fields=True, omit_defaul
     notify_before_minutes: Annotated[int, Meta(ge=0, le=10080)] = 0
 
 
+SeasonDay = Annotated[str, Meta(pattern=r"^(\d{4}-)?(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]
+
+
+class Profile(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What a rule says at other times: on `days` from `start` to `end`, from `first_date` to `last_date`, in one year
+    (2026-06-01) or every year (06-01). What is left out holds always.
+
+    `thresholds` replace those of the rule's metric conditions, in their order; `off` opens no alert and ends those that
+    are there. An alert keeps the severity that it opened with.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=60)]
+    timezone: str = "UTC"
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = []
+    start: Clock | None = None
+    end: Clock | None = None
+    first_date: SeasonDay | None = None
+    last_date: SeasonDay | None = None
+    off: bool = False
+    thresholds: Annotated[list[float], Meta(max_length=20)] = []
+    severity: Literal["low", "medium", "high", "critical"] | None = None
+    consecutive_breaches: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    recovery_threshold: float | None = None
+    sensitivity: Literal["low", "medium", "high"] | None = None
+
+
+Profiles = Annotated[list[Profile], Meta(max_length=20)]
 Floats = NDArray[np.float64]
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "gt": operator.gt,

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 from uuid import UUID
 
-from alerts import absence, anomaly_rules, claims, composite, findings, transitions
+from alerts import absence, anomaly_rules, claims, composite, findings, profiles, transitions
 from alerts.claims import Claim, Claims
 from alerts.findings import Answer, Round
 from alerts.lifecycle import State
@@ -71,6 +71,8 @@ class _Plan:
     endings: list[Ending] = field(default_factory=list)
 
     def add(self, rule: AlertRule, given: Answer, reason: str) -> None:
+        for subject, _ in given.found if rule.profile else ():
+            subject.context["profile"] = rule.profile
         self.found += given.found
         self.endings += [Ending(alert, rule, reason) for alert in given.orphans]
 
@@ -88,7 +90,8 @@ def evaluate_due(now: datetime) -> Report:
 
 
 def _evaluate(taken: Claims, now: datetime, report: Report) -> None:
-    rules = {rule.pk: rule for rule in AlertRule.objects.filter(pk__in=list(taken.by_rule))}
+    stored = AlertRule.objects.filter(pk__in=list(taken.by_rule))
+    rules = {rule.pk: _guarded(taken.by_rule[rule.pk], partial(profiles.applied, rule, now)) or rule for rule in stored}
     # A rule that was deleted since it was claimed took its row along.
     taken = Claims(claim for claim in taken.by_rule.values() if claim.rule_id in rules)
     live = _live(list(rules))
@@ -98,10 +101,12 @@ def _evaluate(taken: Claims, now: datetime, report: Report) -> None:
         if question := questions.get(rule_id):
             given = _guarded(claim, partial(question.answer, shared, live[rule_id]))
             if given is not None:
-                claim.series_seen, claim.state = given.series_seen, given.state
+                claim.series_seen, claim.state = given.series_seen, given.state or question.rule.profile
                 plan.add(question.rule, given, NOT_COVERED)
         elif not claim.error:
-            plan.add(rules[rule_id], Answer(0, [], live[rule_id]), SWITCHED_OFF)
+            rule = rules[rule_id]
+            plan.add(rule, Answer(0, [], live[rule_id]), rule.profile or SWITCHED_OFF)
+            claim.state = rule.profile
     _write(plan, taken, now, report)
     taken.finish({rule_id: rule.evaluation_frequency for rule_id, rule in rules.items()}, now)
     report.rules = len(taken.by_rule)

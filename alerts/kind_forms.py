@@ -28,7 +28,7 @@ class AbsenceForm(_KindForm):
     class Meta(RuleForm.Meta):
         fields = [*RuleForm.Meta.fields, "absence_config"]
         labels = RuleForm.Meta.labels | {"absence_config": "Absence (JSON)"}
-        help_texts = {
+        help_texts = RuleForm.Meta.help_texts | {
             "absence_config": 'For example {"metric_name": "cpu_usage_percent", "when": "silent", "silent_seconds": 60}'
             "; when is silent, stopped, never_seen, or fewer_assets with expected_assets."
         }
@@ -40,7 +40,7 @@ class CompositeForm(_KindForm):
     class Meta(RuleForm.Meta):
         fields = [*RuleForm.Meta.fields, "composite_config"]
         labels = RuleForm.Meta.labels | {"composite_config": "Parts (JSON)"}
-        help_texts = {
+        help_texts = RuleForm.Meta.help_texts | {
             "composite_config": 'For example {"require": "any", "parts": [{"kind": "rule", "rule_name": "High CPU"}, '
             '{"kind": "check", "check_name": "home"}]}; require is all, any, none, or at_least with at_least.'
         }

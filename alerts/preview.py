@@ -17,7 +17,17 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts import anomaly_history, anomaly_rules, conditions, findings, naming, notification, readings, rehearsal
+from alerts import (
+    anomaly_history,
+    anomaly_rules,
+    conditions,
+    findings,
+    naming,
+    notification,
+    profiles,
+    readings,
+    rehearsal,
+)
 from alerts.lifecycle import Event
 from alerts.models import AlertRule, AlertType
 from alerts.rehearsal import Episode
@@ -89,10 +99,12 @@ def of_rule(rule: AlertRule, days: int, now: datetime) -> Preview:
     assets = active_assets()
     series = _series(question, assets)
     _refuse_too_much(question, series, grid)
+    variants = _variants(rule, question, grid)
+    counts = np.choose(variants.of, [one.terms.consecutive_breaches if one else 1 for one in variants.questions])
     found = {
         asset: lived
-        for asset, codes in _judged(question, series, grid)
-        if (lived := rehearsal.episodes(codes, grid.instants(), question.terms))
+        for asset, codes in _judged(variants, series, grid)
+        if (lived := rehearsal.episodes(codes, grid.instants(), question.terms, counts))
     }
     summed_up = _summed_up(rule, days, grid, assets, found, len(series))
     if series and isinstance(question, anomaly_rules.Question):
@@ -100,6 +112,25 @@ def of_rule(rule: AlertRule, days: int, now: datetime) -> Preview:
         shown = next(one for one in series if one.asset_id == last)
         return replace(summed_up, chart=anomaly_history.drawn(question, shown, summed_up.since, summed_up.until))
     return summed_up
+
+
+@dataclass(frozen=True)
+class _Variants:
+    """The rule as its profiles have it, None where one switches it off, and which of them holds at each instant."""
+
+    questions: list[Question | None]
+    of: NDArray[np.int64]
+
+
+def _variants(rule: AlertRule, question: Question, grid: Grid) -> _Variants:
+    known = profiles.of_rule(rule)
+    held, place = np.unique(profiles.places(known, grid.instants()), return_inverse=True)
+    questions: list[Question | None] = []
+    for one in held.tolist():
+        own = profiles.with_profile(rule, known[one]) if one >= 0 else None
+        off = own is not None and known[one].off
+        questions.append(None if off else question if own is None else _QUESTIONS[rule.alert_type](own))
+    return _Variants(questions, place.astype(np.int64))
 
 
 def _grid(question: Question, days: int, now: datetime) -> Grid:
@@ -137,7 +168,7 @@ def _refuse_too_much(question: Question, series: Sequence[Series], grid: Grid) -
         )
 
 
-def _judged(question: Question, series: Sequence[Series], grid: Grid) -> list[tuple[UUID, rehearsal.Codes]]:
+def _judged(variants: _Variants, series: Sequence[Series], grid: Grid) -> list[tuple[UUID, rehearsal.Codes]]:
     """What would have been found on each asset at each instant of `grid`, of assets that ever breached. Some assets at
     a time, so that memory is bounded."""
     by_asset: dict[UUID, list[Series]] = defaultdict(list)
@@ -145,7 +176,12 @@ def _judged(question: Question, series: Sequence[Series], grid: Grid) -> list[tu
         by_asset[one.asset_id].append(one)
     found = []
     for part in _parts(list(by_asset), by_asset, max(AT_A_TIME // max(len(grid), 1), 1)):
-        found += _judge(question, part, [one for asset in part for one in by_asset[asset]], grid)
+        own = [one for asset in part for one in by_asset[asset]]
+        off = np.full((len(part), len(grid)), rehearsal.CLEARED, dtype=np.int8)
+        told = [off if one is None else _judge(one, part, own, grid) for one in variants.questions]
+        codes = np.choose(variants.of, told)
+        breached = (codes == rehearsal.BREACHED).any(axis=1)
+        found += [(part[place], codes[place]) for place in np.flatnonzero(breached).tolist()]
     return found
 
 
@@ -161,9 +197,8 @@ def _parts(ids: Sequence[UUID], by_asset: dict[UUID, list[Series]], most: int) -
     return parts
 
 
-def _judge(
-    question: Question, ids: Sequence[UUID], series: list[Series], grid: Grid
-) -> list[tuple[UUID, rehearsal.Codes]]:
+def _judge(question: Question, ids: Sequence[UUID], series: list[Series], grid: Grid) -> rehearsal.Codes:
+    """(assets, S) What would have been found on each asset at each instant."""
     if isinstance(question, anomaly_rules.Question):
         return _unusual(question, ids, series, grid)
     shape = len(ids), len(grid)
@@ -179,16 +214,16 @@ def _judge(
     codes[known] = rehearsal.BETWEEN
     codes[cleared] = rehearsal.CLEARED
     codes[breached] = rehearsal.BREACHED
-    return [(ids[place], codes[place]) for place in np.flatnonzero(breached.any(axis=1)).tolist()]
+    return codes
 
 
 def _unusual(
     question: anomaly_rules.Question, ids: Sequence[UUID], series: list[Series], grid: Grid
-) -> list[tuple[UUID, rehearsal.Codes]]:
+) -> rehearsal.Codes:
     seen = anomaly_history.of_series(question, series, grid)
     breached, known = (_any_of(mask, series, ids) for mask in (seen.unusual, ~np.isnan(seen.values)))
     codes = np.where(breached, rehearsal.BREACHED, np.where(known, rehearsal.CLEARED, rehearsal.MISSING))
-    return [(ids[place], codes[place].astype(np.int8)) for place in np.flatnonzero(breached.any(axis=1)).tolist()]
+    return codes.astype(np.int8)
 
 
 def _any_of(mask: Mask, series: Sequence[Series], ids: Sequence[UUID]) -> Mask:

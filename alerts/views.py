@@ -16,7 +16,18 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
-from alerts import doubts, explanation, listing, naming, notification, preview, selection, transitions, wording
+from alerts import (
+    doubts,
+    explanation,
+    listing,
+    naming,
+    notification,
+    preview,
+    profiles,
+    selection,
+    transitions,
+    wording,
+)
 from alerts.conditions import condition_of
 from alerts.forms import AcknowledgeForm, ResolveForm
 from alerts.kind_forms import FORMS, form_for
@@ -139,7 +150,7 @@ def alert_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         delivery.shown_channel = naming.shown_channel(delivery.channel)  # type: ignore[attr-defined]
     context = {
         "alert": alert,
-        "explanation": explanation.of_alert(alert, alert.alert_rule),
+        "explanation": explanation.of_alert(alert, profiles.applied(alert.alert_rule, timezone.now())),
         "events": alert.events.select_related("actor"),
         "deliveries": deliveries,
         "asset_url": reverse("console:asset-metrics", args=[alert.asset_id]) if drawable else "",
@@ -249,6 +260,7 @@ def rule_list(request: HttpRequest) -> HttpResponse:
     for rule in page:
         rule.doubts = doubts.of_rule(rule, assets)
         rule.limits = wording.limits(rule)
+        rule.profile_names = ", ".join(one["name"] for one in rule.profiles)
     may = policy.may(request.user, Verb.CHANGE, "alert_rules")
     context = {**htmx.frame_of(request), "page": page, "may_manage": may}
     return htmx.respond(request, "alerts/rule_list.html", "alerts/_rules.html", context)
@@ -272,7 +284,7 @@ def _edit_rule(request: HttpRequest, rule: AlertRule, heading: str) -> HttpRespo
         stored = AlertRule.objects.select_related("evaluation").get(pk=rule.pk)
         context |= {
             "rule": stored,
-            "standing": explanation.of_rule(stored),
+            "standing": explanation.of_rule(profiles.applied(stored, timezone.now())),
             "doubts": doubts.of_rule(stored, selection.active_assets()),
         }
     return render(request, "alerts/rule_form.html", context, status=422 if form.errors else 200)

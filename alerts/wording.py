@@ -86,7 +86,8 @@ def between(low: float, high: float) -> str:
 def explained(rule: AlertRule, title: str) -> str:
     """The description of an alert of `rule` with that title."""
     impact = f" {rule.business_impact}" if rule.business_impact else ""
-    return f"{title}. {rule.rule_name}: {limits(rule)}.{impact}"
+    profile = f" {rule.profile[:1].upper()}{rule.profile[1:]}." if rule.profile else ""
+    return f"{title}. {rule.rule_name}: {limits(rule)}.{profile}{impact}"
 
 
 def limits(rule: AlertRule) -> str:
