@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -17,6 +16,7 @@ from alerts.models import AlertInstance, AlertStatus, AlertType
 from assets.api import SPAN_PARAMETERS, json_answer, requested_span
 from assets.metrics import query
 from assets.metrics.query import SeriesSelector
+from assets.metrics.samples import Series
 from wedsync_monitor import policy
 from wedsync_monitor.policy import Verb
 from wedsync_monitor.web.resources import refuse_unknown
@@ -42,27 +42,28 @@ SHOWN = inline_serializer(
 
 
 class AlertChart(APIView):
-    """What an anomaly rule watched, and what it expected; no series where it is kept no more."""
+    """What an anomaly rule watched, and what it expected. Alerts of other rules have no series here: the chart of their
+    asset shows their metric."""
 
     policy_resource = "alerts"
 
     @extend_schema(parameters=SPAN_PARAMETERS[:3], responses={200: SHOWN})
     def get(self, request: Request, pk: UUID) -> HttpResponse:
-        told = AlertInstance.objects.exclude(status=AlertStatus.PENDING).filter(
-            alert_rule__alert_type=AlertType.ANOMALY
-        )
-        rows = policy.permitted(request.user, Verb.READ, "alerts", told.select_related("alert_rule"))
-        alert, span = get_object_or_404(rows, pk=pk), requested_span(request)
+        told = AlertInstance.objects.exclude(status=AlertStatus.PENDING).select_related("alert_rule")
+        alert = get_object_or_404(policy.permitted(request.user, Verb.READ, "alerts", told), pk=pk)
+        span = requested_span(request)
         refuse_unknown(request, {"format", "range", "from", "to"})
-        question = anomaly_rules.question_of(alert.alert_rule)
-        named = SeriesSelector((question.asked.metric_name,), (alert.asset_id,)) if alert.asset_id else None
-        found = (
-            [one for one in query.find_series(named) if one.id == alert.context_data.get("series_id")] if named else []
-        )
-        return json_answer(_drawn(question, found, span.start, span.end))
+        if series := _series_of(alert):
+            question = anomaly_rules.question_of(alert.alert_rule)
+            return json_answer(anomaly_history.drawn(question, series, span.start, span.end))
+        ends = [int(moment.timestamp() * 1000) for moment in (span.start, span.end)]
+        return json_answer({"span": ends, "series": [], "bands": []})
 
 
-def _drawn(question: anomaly_rules.Question, series: list[Any], start: Any, end: Any) -> dict[str, Any]:
-    if series:
-        return anomaly_history.drawn(question, series[0], start, end)
-    return {"span": [int(one.timestamp() * 1000) for one in (start, end)], "series": [], "bands": []}
+def _series_of(alert: AlertInstance) -> Series | None:
+    """What the alert is about; None where that is no single series of an asset, or it is kept no more."""
+    if alert.alert_rule.alert_type != AlertType.ANOMALY or alert.asset_id is None:
+        return None
+    named = SeriesSelector((alert.context_data.get("metric_name", ""),), (alert.asset_id,))
+    wanted = alert.context_data.get("series_id")
+    return next((one for one in query.find_series(named) if one.id == wanted), None)

@@ -33,7 +33,7 @@ class Claim:
     duration_ms: float = 0.0
     series_seen: int | None = None
     error: str = ""
-    state: str = ""
+    said: str = ""  # what the rule says of itself
 
 
 def begin_new_rules(now: datetime) -> None:
@@ -108,6 +108,6 @@ def _finished(claim: Claim, frequency_seconds: int, now: datetime) -> dict[str, 
         "lag_ms": late.total_seconds() * 1000,
         "series_seen": claim.series_seen,
         "error": claim.error,
-        "state": claim.state,
+        "state": claim.said,
         "missed": late // step,
     }

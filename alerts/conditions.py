@@ -51,13 +51,16 @@ class ThresholdConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=
 
     `recovery_threshold` replaces the first condition's threshold when deciding that an open alert is over, and
     `keep_firing_seconds` is how long it must be over before it resolves. Windows end `evaluation_delay_seconds` before
-    now, for metrics that come in late; by default what EVALUATION_DELAY_SECONDS says.
+    now, for metrics that come in late; by default what EVALUATION_DELAY_SECONDS says. An alert that changed in
+    `flapping_high_percent` of the last 20 evaluations (0: never) is held until it is `flapping_low_percent` at most.
     """
 
     consecutive_breaches: Annotated[int, Meta(ge=1, le=1000)] = 1
     recovery_threshold: float | None = None
     keep_firing_seconds: Annotated[int, Meta(ge=0, le=86400)] = 0
     evaluation_delay_seconds: Annotated[int, Meta(ge=0, le=3600)] | None = None
+    flapping_high_percent: Annotated[int, Meta(ge=0, le=100)] = 30
+    flapping_low_percent: Annotated[int, Meta(ge=0, le=100)] = 15
 
 
 class AnomalyConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

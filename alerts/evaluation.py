@@ -101,12 +101,12 @@ def _evaluate(taken: Claims, now: datetime, report: Report) -> None:
         if question := questions.get(rule_id):
             given = _guarded(claim, partial(question.answer, shared, live[rule_id]))
             if given is not None:
-                claim.series_seen, claim.state = given.series_seen, given.state or question.rule.profile
+                claim.series_seen, claim.said = given.series_seen, given.state or question.rule.profile
                 plan.add(question.rule, given, NOT_COVERED)
         elif not claim.error:
             rule = rules[rule_id]
             plan.add(rule, Answer(0, [], live[rule_id]), rule.profile or SWITCHED_OFF)
-            claim.state = rule.profile
+            claim.said = rule.profile
     _write(plan, taken, now, report)
     taken.finish({rule_id: rule.evaluation_frequency for rule_id, rule in rules.items()}, now)
     report.rules = len(taken.by_rule)

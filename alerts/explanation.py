@@ -28,6 +28,10 @@ def of_alert(alert: AlertInstance, rule: AlertRule) -> str:
         return ""
     if alert.status == State.PENDING:
         return f"{_counted(alert, terms)}{_without_data(alert)}."
+    if alert.flapping_since:
+        marks = terms.flapping
+        ends = f"; settles at {marks.low:g} % changes or fewer" if marks else ""
+        return f"Flapping since {_clock(alert.flapping_since)}{ends}{_without_data(alert)}."
     parts = [_ending(alert, rule, terms) + _without_data(alert)]
     if terms.auto_resolve and alert.opened_at:
         parts.append(f"Ends at {_clock(alert.opened_at + terms.auto_resolve)} whatever happens")

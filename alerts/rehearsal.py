@@ -34,7 +34,8 @@ def episodes(
     codes: Codes, instants_ms: NDArray[np.int64], terms: Terms, counts: NDArray[np.int64] | None = None
 ) -> list[Episode]:
     """The alerts of one asset of which `codes` (S,) were found at `instants_ms` (S,), in order. `counts` (S,): how many
-    breaches in a row open at each instant, where that is not always what the terms say."""
+    breaches in a row open at each instant, where that is not always what the terms say. What flaps is not held."""
+    terms = replace(terms, flapping=None)
     starts = np.flatnonzero(np.append(True, codes[1:] != codes[:-1])[: len(codes)])
     breaches = starts[codes[starts] == BREACHED]
     found: list[Episode] = []

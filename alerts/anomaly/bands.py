@@ -143,13 +143,14 @@ def _usual(told: tuple[int, Floats]) -> tuple[Floats, Floats]:
 
 def _off(table: Floats) -> Floats:
     """(n,) What the hours of each series usually are off by from the middle of their hour of the day."""
-    whole = table[:, table.shape[1] % DAY :].reshape(len(table), -1, DAY)
-    if not whole.shape[1]:
+    days = table.shape[1] // DAY
+    if not days:
         return np.full(len(table), np.nan)
+    whole = table[:, table.shape[1] % DAY :].reshape(len(table), days, DAY)
     off = np.abs(whole - _median(whole.transpose(0, 2, 1))[:, None, :])
     # The middle of so few days is drawn towards each of them.
-    few = 1 + 1 / whole.shape[1]
-    return _median(off.reshape(len(table), -1)) * MAD_TO_DEVIATION * few
+    few = 1 + 1 / days
+    return np.asarray(_median(off.reshape(len(table), days * DAY)) * MAD_TO_DEVIATION * few)
 
 
 def _robust(table: Floats) -> tuple[Floats, Floats]:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from alerts import rule_kinds
-from alerts.conditions import CompositeConfig, Profile
+from alerts.conditions import CompositeConfig, Profile, ThresholdConfig
 from alerts.models.choices import AlertType
 from alerts.suppression.recurrence import Unusable, zone_of
 
@@ -23,6 +23,7 @@ def check(rule: AlertRule) -> None:
     """Raises ValidationError by column. What a column by itself says wrong is left to the column."""
     try:
         _check_profiles(rule)
+        _check_flapping(rule)
         if rule.alert_type == AlertType.ANOMALY:
             _check_anomaly(rule)
         elif rule.alert_type == AlertType.ABSENCE:
@@ -33,6 +34,13 @@ def check(rule: AlertRule) -> None:
             raise ValidationError({"metric_conditions": "Send at least one condition."})
     except (msgspec.ValidationError, TypeError, LookupError, AttributeError):
         return
+
+
+def _check_flapping(rule: AlertRule) -> None:
+    marks = msgspec.convert(rule.threshold_config, ThresholdConfig)
+    if marks.flapping_high_percent and marks.flapping_low_percent >= marks.flapping_high_percent:
+        text = "Send a flapping_low_percent below flapping_high_percent, or 0 as the latter for none."
+        raise ValidationError({"threshold_config": text})
 
 
 def _check_profiles(rule: AlertRule) -> None:

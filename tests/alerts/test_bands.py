@@ -76,6 +76,8 @@ def test_what_was_never_negative_is_not_expected_to_be():
 
 def test_nothing_is_expected_where_nothing_is_known():
     assert all(np.isnan(one) for one in at(hours([np.nan] * 192)))
+    nobody = Hours(MONDAY, np.empty((4, 0, 192)), np.empty(0, dtype=bool))
+    assert len(bands.expected(nobody, "avg", "medium", 300).lower) == 0
     assert hours([np.nan] * 192).days().tolist() == [0]
     assert hours([np.nan] * 24 + [1.0] * 168).days().tolist() == [7]
     assert hours([1.0] + [np.nan] * 190 + [1.0]).days().tolist() == [4 / 24]
