@@ -52,8 +52,11 @@ class Question:
 
 
 def question_of(rule: AlertRule) -> Question:
-    """`rule`, ready to be evaluated. Raises msgspec.ValidationError where it was stored unchecked."""
-    return Question(rule, rule_kinds.anomaly_of(rule), findings.terms_of(rule), findings.delay_of(rule))
+    """`rule`, ready to be evaluated. Raises msgspec.ValidationError or ValueError where it was stored unchecked."""
+    asked = rule_kinds.anomaly_of(rule)
+    if asked.aggregation not in rule_kinds.WITH_A_BAND:
+        raise ValueError(f"of {asked.aggregation} no band is known: choose avg, max or min")
+    return Question(rule, asked, findings.terms_of(rule), findings.delay_of(rule))
 
 
 def answer(question: Question, shared: Round, live: Sequence[AlertInstance]) -> Answer:

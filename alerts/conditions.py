@@ -74,7 +74,7 @@ class AnomalyConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tr
     direction: Literal["both", "up", "down"] = "both"
     baseline_days: Annotated[int, Meta(ge=1, le=365)] = 7
     metric_name: Annotated[str, Meta(max_length=200)] = ""
-    aggregation: Literal["avg", "max", "min"] = "avg"
+    aggregation: Aggregation = "avg"  # or max or min: of others no band is known
     time_window: Annotated[int, Meta(ge=1, le=3600)] = 300
 
 

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 Part = MetricPart | RulePart | CheckPart
 
 
+# Aggregations that an hour says enough of.
+WITH_A_BAND = ("avg", "max", "min")
+
+
 def anomaly_of(rule: AlertRule) -> AnomalyConfig:
     """What an anomaly rule asks for, with the metric by name (empty where it names none). Raises
-    msgspec.ValidationError where it was stored unchecked, or where its condition aggregates what has no band."""
+    msgspec.ValidationError where it was stored unchecked."""
     watched = {} if rule.anomaly_config.get("metric_name") or not rule.metric_conditions else rule.metric_conditions[0]
     own = {name: watched[name] for name in ("metric_name", "aggregation", "time_window") if name in watched}
     return msgspec.convert(rule.anomaly_config | own, AnomalyConfig)

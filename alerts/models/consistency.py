@@ -98,10 +98,11 @@ def _check_anomaly(rule: AlertRule) -> None:
     if len(conditions) + bool(rule.anomaly_config.get("metric_name")) != 1:
         text = "An anomaly rule watches one metric: send one condition, or anomaly_config.metric_name without any."
         raise ValidationError({"metric_conditions" if conditions else "anomaly_config": text})
-    if conditions and conditions[0].get("aggregation", "avg") not in ("avg", "max", "min"):
-        raise ValidationError({"metric_conditions": "Send aggregation avg, max or min: of others no band is known."})
     if conditions and conditions[0].get("time_window", 300) > 3600:
         raise ValidationError({"metric_conditions": "Send a time_window up to 3600: an hour is compared with hours."})
+    if rule_kinds.anomaly_of(rule).aggregation not in rule_kinds.WITH_A_BAND:
+        text = "Send aggregation avg, max or min: of others no band is known."
+        raise ValidationError({"metric_conditions" if conditions else "anomaly_config": text})
     if rule.threshold_config.get("recovery_threshold") is not None:
         raise ValidationError({"threshold_config": "An anomaly rule has no recovery_threshold: leave it out."})
     kept = settings.METRIC_RETENTION_DAYS - 1
