@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from alerts import analytics, evaluation, explanation, listing, notification, transitions
+from alerts import analytics, explanation, listing, notification, profiles, transitions
 from alerts.models import (
     AlertEvent,
     AlertInstance,
@@ -60,7 +60,7 @@ class EvaluationSerializer(serializers.ModelSerializer[RuleEvaluation]):
         model = RuleEvaluation
         fields = [
             "next_evaluation_at", "last_evaluated_at", "last_duration_ms", "last_lag_ms", "last_series_seen",
-            "last_error", "missed_evaluations",
+            "last_error", "last_state", "missed_evaluations",
         ]  # fmt: skip
 
 
@@ -81,7 +81,7 @@ class RuleSerializer(StrictSerializer):
         fields = [
             "id", "rule_name", "rule_description", "asset_filter", "metric_conditions", "severity", "alert_type",
             "evaluation_window", "evaluation_frequency", "threshold_config", "anomaly_config", "absence_config",
-            "composite_config", "suppression_config", "escalation_policy_id", "escalation_policy_name",
+            "composite_config", "profiles", "suppression_config", "escalation_policy_id", "escalation_policy_name",
             "notification_channels", "auto_resolve_timeout", "runbook_url",
             "business_impact", "is_enabled", "recent_triggers", "last_triggered", "notice",
             "evaluation", "created_at", "updated_at",
@@ -92,8 +92,6 @@ class RuleSerializer(StrictSerializer):
         return getattr(rule, "recent_triggers", 0)
 
     def get_notice(self, rule: AlertRule) -> str | None:
-        if why := evaluation.not_evaluated(rule):
-            return why
         if not rule.asset_filter:
             return None
         # One query for all rules of a page: they share the context.
@@ -237,7 +235,7 @@ class AlertDetailSerializer(AlertSerializer):
         fields = [*AlertSerializer.Meta.fields, "alert_key", "impact_assessment", "explanation", "events", "deliveries"]
 
     def get_explanation(self, alert: AlertInstance) -> str:
-        return explanation.of_alert(alert, alert.alert_rule)
+        return explanation.of_alert(alert, profiles.applied(alert.alert_rule, timezone.now()))
 
     @extend_schema_field(EventSerializer(many=True))
     def get_events(self, alert: AlertInstance) -> Any:

@@ -24,7 +24,7 @@ LEASE = timedelta(seconds=60)
 MINUTE = timedelta(seconds=60)
 # Channels that people read: programs want every event.
 READ_BY_PEOPLE = ("email", "slack", "apprise")
-ASKING = (EventKind.OPENED, EventKind.UNSUPPRESSED, EventKind.ACKNOWLEDGEMENT_EXPIRED)
+ASKING = (EventKind.OPENED, EventKind.UNSUPPRESSED, EventKind.ACKNOWLEDGEMENT_EXPIRED, EventKind.FLAPPING)
 _LOCK = 7_302_118  # claims go one after the other: what a channel may still get is counted once
 
 

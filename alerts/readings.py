@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 import numpy as np
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from alerts import wording
 from alerts.conditions import MetricCondition
 from alerts.selection import AssetTable
-from assets.metrics import query, recent, rolling
+from assets.metrics import query, recent, rolling, windows
 from assets.metrics.query import SeriesSelector
 from assets.metrics.rolling import Rolling
 from assets.metrics.samples import Series
+from assets.metrics.windows import Grid
 
 # How long before a window the last sample of a counter is looked for: as long as the window, within these.
 REACH, LONGEST_REACH = timedelta(minutes=5), timedelta(hours=1)
@@ -84,7 +85,13 @@ class Column:
 
     def where(self, wanted: Callable[[Series], bool]) -> Column:
         """The series that are `wanted` alone."""
-        kept = np.array([wanted(self.series[one]) for one in self.places.tolist()], dtype=bool)
+        return self._kept(np.array([wanted(self.series[one]) for one in self.places.tolist()], dtype=bool))
+
+    def part(self, chosen: NDArray[np.bool_]) -> Column:
+        """The series of the `chosen` assets alone."""
+        return self._kept(chosen[self.owner])
+
+    def _kept(self, kept: NDArray[np.bool_]) -> Column:
         return replace(self, places=self.places[kept], owner=self.owner[kept], values=self.values[kept])
 
     def any(self, of_series: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -187,3 +194,18 @@ def _too_much(windows: Collection[Window], kept: recent.Recent, now: datetime) -
                 f"{MOST_SAMPLES:,} are read in one evaluation: shorten time_window"
             )
     return found
+
+
+def over_grid(condition: MetricCondition, series: list[Series], grid: Grid) -> NDArray[np.float64]:
+    """(n, S) the condition's aggregate of stored samples over its own window at each instant of `grid`; NaN without a
+    value. Counters count as their increase per second."""
+    own = Grid(grid.start_ms, grid.end_ms, grid.step_ms, condition.time_window * 1000)
+    if not series:
+        return np.empty((0, len(grid)))
+    begins, ends = (datetime.fromtimestamp(one / 1000, UTC) for one in (own.start_ms - own.window_ms, own.end_ms))
+    samples = query.read_series(series, begins - LONGEST_REACH, ends).rates()
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = windows.over_time(condition.aggregation, samples, own)
+    if condition.aggregation == "count":
+        values = np.where(values > 0, values, np.nan)
+    return np.where(np.isfinite(values), values, np.nan)

@@ -46,6 +46,7 @@ class EventKind(models.TextChoices):
     SNOOZED = "snoozed"
     ASSIGNED = "assigned"
     COMMENTED = "commented"
+    FLAPPING = "flapping"
 
 
 class DeliveryStatus(models.TextChoices):

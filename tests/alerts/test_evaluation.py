@@ -329,14 +329,6 @@ def test_a_rule_that_was_changed_is_evaluated_at_once(asset, rule, measured, now
     assert AlertInstance.objects.get().status == "open"
 
 
-def test_rules_of_types_that_are_not_evaluated_say_so(asset, rule, now):
-    asset()
-    one = rule(alert_type="anomaly")
-    evaluate(now)
-    one.refresh_from_db()
-    assert "not evaluated" in one.evaluation.last_error
-
-
 def test_missed_evaluations_are_made_up_once(asset, rule, now):
     from alerts.models import RuleEvaluation
 
