@@ -83,13 +83,15 @@ class Places:
 
 
 def places_of(series: Sequence[Series]) -> Places:
+    # The cast is what lets PostgreSQL look ids up by their hash: arrays come as int4[], and of another type than the
+    # column they are searched from end to end for every series of every layout.
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT layout.asset_id, layout.id, cardinality(layout.series_ids),
                       array_agg(cell.series_id ORDER BY cell.place), array_agg(cell.place ORDER BY cell.place)
                FROM metric_layout layout
                CROSS JOIN LATERAL unnest(layout.series_ids) WITH ORDINALITY AS cell (series_id, place)
-               WHERE layout.asset_id = ANY(%s) AND cell.series_id = ANY(%s)
+               WHERE layout.asset_id = ANY(%s) AND cell.series_id = ANY(%s::bigint[])
                GROUP BY layout.asset_id, layout.id""",
             [list({one.asset_id for one in series}), [one.id for one in series]],
         )
@@ -139,7 +141,8 @@ def read_head(places: Places, start: datetime, end: datetime) -> Cells:
 
 
 _FRAMES = """SELECT layout_id, ts AS at, "values" AS numbers FROM metric_frame
-             WHERE asset_id = ANY(%(assets)s) AND ts > %(start)s AND ts <= %(end)s AND layout_id = ANY(%(layouts)s)"""
+             WHERE asset_id = ANY(%(assets)s) AND ts > %(start)s AND ts <= %(end)s
+               AND layout_id = ANY(%(layouts)s::bigint[])"""
 
 
 def _by_layout(places: Places, rows: str, parameters: dict[str, Any]) -> Iterator[tuple[_Layout, Ints, Floats]]:
@@ -194,7 +197,7 @@ def read_blocks(places: Places, start: datetime, end: datetime) -> Cells:
 
 # An array's binary form is read by NumPy at once, as psycopg would element by element.
 _WHOLE_BLOCKS = """SELECT layout_id, instants, times, array_send(ends), "columns" FROM metric_block
-                   WHERE asset_id = ANY(%(assets)s) AND layout_id = ANY(%(layouts)s)
+                   WHERE asset_id = ANY(%(assets)s) AND layout_id = ANY(%(layouts)s::bigint[])
                      AND hour > %(first)s AND hour <= %(end)s"""
 
 
@@ -255,18 +258,18 @@ def _unpacked(columns: _Columns, packed: bytes, times: list[tuple[bytes, int]]) 
 
 
 _HOURS = """SELECT asset_id, layout_id, hour AS at, statistics AS numbers FROM metric_block
-            WHERE asset_id = ANY(%(assets)s) AND layout_id = ANY(%(layouts)s)
+            WHERE asset_id = ANY(%(assets)s) AND layout_id = ANY(%(layouts)s::bigint[])
               AND hour >= %(start)s AND hour <= %(end)s"""
 # Of a day that is due the daily row is old or not there yet: its hours tell.
 _DAYS = """SELECT asset_id, layout_id, day::timestamp AT TIME ZONE 'UTC' AS at, statistics AS numbers
            FROM metric_daily daily
-           WHERE asset_id = ANY(%(assets)s) AND layout_id = ANY(%(layouts)s)
+           WHERE asset_id = ANY(%(assets)s) AND layout_id = ANY(%(layouts)s::bigint[])
              AND day >= %(start_day)s AND day <= %(end_day)s
              AND NOT EXISTS (SELECT FROM metric_daily_due due
                              WHERE due.asset_id = daily.asset_id AND due.day = daily.day)
            UNION ALL
            SELECT asset_id, layout_id, hour, statistics FROM metric_block block
-           WHERE asset_id = ANY(%(assets)s) AND layout_id = ANY(%(layouts)s)
+           WHERE asset_id = ANY(%(assets)s) AND layout_id = ANY(%(layouts)s::bigint[])
              AND hour >= %(start)s AND hour <= %(end)s
              AND EXISTS (SELECT FROM metric_daily_due due
                          WHERE due.asset_id = block.asset_id AND due.day = (block.hour AT TIME ZONE 'UTC')::date)"""
