@@ -93,6 +93,8 @@ def _array(values: Iterable[int | UUID]) -> str:
 
 
 def places_of(series: Sequence[Series]) -> Places:
+    # The cast is what lets PostgreSQL look ids up by their hash: arrays come as int4[], and of another type than the
+    # column they are searched from end to end for every series of every layout.
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT layout.asset_id, layout.id, cardinality(layout.series_ids),
