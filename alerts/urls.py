@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from alerts import api, preview_api
+from alerts import api, ledger_api, preview_api
 from alerts import oncall_api as on_call
 from alerts import responses_api as responses
 from alerts import suppression_api as suppression
@@ -14,6 +14,8 @@ urlpatterns = [
     path("alerts/rules/<uuid:pk>", api.Rule.as_view(), name="rule"),
     path("alerts/rules/<uuid:pk>/test-notification", api.TestNotification.as_view(), name="test-notification"),
     path("alerts/analytics", api.Analytics.as_view(), name="alert-analytics"),
+    path("alerts/ledger", ledger_api.PersonLedger.as_view(), name="person-ledger"),
+    path("alerts/<uuid:pk>/ledger", ledger_api.AlertLedger.as_view(), name="alert-ledger"),
     path("alerts/instances", api.Alerts.as_view(), name="alerts"),
     path("alerts/instances/bulk", responses.Bulk.as_view(), name="alerts-bulk"),
     path("alerts/instances/<uuid:pk>", api.Alert.as_view(), name="alert"),

@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
-from alerts import doubts, explanation, listing, naming, notification, selection, transitions, wording
+from alerts import doubts, explanation, ledger, listing, naming, notification, selection, transitions, wording
 from alerts.conditions import condition_of
 from alerts.forms import AcknowledgeForm, ResolveForm
 from alerts.kind_forms import FORMS, form_for
@@ -138,8 +138,11 @@ def alert_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     deliveries = list(NotificationDelivery.objects.filter(event__alert=alert).select_related("event"))
     for delivery in deliveries:
         delivery.shown_channel = naming.shown_channel(delivery.channel)  # type: ignore[attr-defined]
+    ledger_page = htmx.page_of(request, ledger.lines(alert))
     context = {
         "alert": alert,
+        "ledger_page": ledger_page,
+        "ledger": ledger.entries(ledger_page),
         "explanation": explanation.of_alert(alert, alert.alert_rule),
         "events": alert.events.select_related("actor"),
         "deliveries": deliveries,
