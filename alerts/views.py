@@ -225,6 +225,7 @@ def alert_resolve(request: HttpRequest, pk: UUID) -> HttpResponse:
                 said["notes"],
                 timezone.now(),
                 root_cause=said["root_cause"],
+                false_positive=said["false_positive"],
             )
         except Refused as error:
             return done(request, f"{str(error).capitalize()}.", "danger")

@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path
 
+from alerts import analytics_views as analytics
 from alerts import ledger_views as ledger
 from alerts import oncall_views as on_call
 from alerts import preview_views as alert_previews
@@ -60,6 +61,8 @@ urlpatterns = [
     path("alerts/on-call", on_call.calendar, name="on-call"),
     path("alerts/on-call/overrides/new", on_call.override_new, name="override-new"),
     path("alerts/on-call/overrides/<uuid:pk>/end", on_call.override_end, name="override-end"),
+    path("alerts/analytics", analytics.analytics_page, name="alert-analytics"),
+    path("alerts/analytics/<slug:table>.csv", analytics.analytics_table, name="alert-analytics-table"),
     path("alerts/ledger", ledger.person_ledger, name="person-ledger"),
     path("alerts/contact", on_call.contact, name="contact"),
     path("alerts/bulk", responses.alerts_bulk, name="alerts-bulk"),
