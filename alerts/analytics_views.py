@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
@@ -135,11 +135,12 @@ def analytics_page(request: HttpRequest) -> HttpResponse:
 
 
 @guarded("alerts", GET=Verb.READ)
-def analytics_table(request: HttpRequest, table: str) -> HttpResponse:
+def analytics_table(request: HttpRequest) -> HttpResponse:
     """One of the tables as CSV; what is not known is empty."""
-    if table not in TABLES:
-        raise Http404(f"there is no table {table}; ask for one of: {', '.join(TABLES)}")
+    table = request.GET.get("table", "days")
     span, wrong = _asked(request)
+    if table not in TABLES:
+        wrong = f"table: send one of: {', '.join(TABLES)}"
     if wrong:
         return HttpResponse(wrong, status=400, content_type="text/plain; charset=utf-8")
     rows = _rows(request)

@@ -141,10 +141,10 @@ def test_the_page_shows_the_span_of_its_address_and_gives_each_table_as_csv(aler
     assert "Mean time to resolve –" in page.text
     assert "None in this time" in opened(client, PAGE, {"range": "24h"}).text
     assert "send one of" in opened(client, PAGE, {"range": "1y"}).text
-    rows = client.get(f"{PAGE}/assets.csv", query).content.decode().splitlines()
+    rows = client.get(f"{PAGE}/export", query | {"table": "assets"}).content.decode().splitlines()
     assert rows == ["asset_name,alert_count,critical_alerts,avg_resolution_time", "'=web,1,0,"]
-    assert client.get(f"{PAGE}/days.csv", {"range": "1y"}).status_code == 400
-    assert client.get(f"{PAGE}/nothing.csv").status_code == 404
+    for refused in ({"range": "1y"}, {"table": "nothing"}):
+        assert client.get(f"{PAGE}/export", refused).status_code == 400
     assert queries_of(client, PAGE) <= 16
 
 
