@@ -37,6 +37,7 @@ class AcknowledgeForm(forms.Form):
 class ResolveForm(forms.Form):
     notes = forms.CharField(label="What was done", max_length=5000, widget=forms.Textarea(attrs={"rows": 3}))
     root_cause = forms.CharField(label="Root cause", required=False, max_length=5000)
+    false_positive = forms.BooleanField(label="A false positive: there was no trouble", required=False)
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)

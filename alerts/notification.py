@@ -28,8 +28,10 @@ from alerts.models import (
     AlertInstance,
     AlertRule,
     AlertStatus,
+    DecisionKind,
     DeliveryStatus,
     EventKind,
+    NotificationDecision,
     NotificationDelivery,
 )
 from alerts.naming import channel_key
@@ -198,8 +200,20 @@ def _postpone(delivery: NotificationDelivery, failure: NotDelivered, now: dateti
     over = failure.permanent or now - delivery.created_at > GIVE_UP_AFTER
     pause = min(FIRST_PAUSE * 2 ** min(delivery.attempts - 1, 20), LONGEST_PAUSE) * chance.uniform(0.8, 1.2)
     pause = max(pause, failure.retry_after or timedelta(0))
-    status = DeliveryStatus.FAILED if over else DeliveryStatus.QUEUED
-    _mark(delivery, {"status": status, "next_attempt_at": now + pause, "last_error": str(failure)[:500]})
+    status, why = (DeliveryStatus.FAILED if over else DeliveryStatus.QUEUED), str(failure)[:500]
+    kind, until = (DecisionKind.GIVEN_UP, None) if over else (DecisionKind.FAILED, now + pause)
+    with transaction.atomic():
+        _mark(delivery, {"status": status, "next_attempt_at": now + pause, "last_error": why})
+        _note(delivery, kind, now, why, until)
+
+
+def _note(
+    delivery: NotificationDelivery, kind: DecisionKind, now: datetime, reason: str, until: datetime | None = None
+) -> None:
+    """Keep what was decided of `delivery`."""
+    NotificationDecision.objects.create(
+        alert_id=delivery.event.alert_id, delivery=delivery, kind=kind, at=now, reason=reason, until=until
+    )
 
 
 def _mark(delivery: NotificationDelivery, changes: dict[str, Any]) -> None:
@@ -226,6 +240,7 @@ def resend(pk: UUID, now: datetime) -> NotificationDelivery:
             status=DeliveryStatus.QUEUED, next_attempt_at=now, told_by=None
         )
         delivery.refresh_from_db(fields=["status", "next_attempt_at"])
+        _note(delivery, DecisionKind.SENT_AGAIN, now, "Put back into the outbox by a person.")
     return delivery
 
 

@@ -19,6 +19,7 @@ from django.utils import timezone
 from alerts import (
     doubts,
     explanation,
+    ledger,
     listing,
     naming,
     notification,
@@ -148,8 +149,11 @@ def alert_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     deliveries = list(NotificationDelivery.objects.filter(event__alert=alert).select_related("event"))
     for delivery in deliveries:
         delivery.shown_channel = naming.shown_channel(delivery.channel)  # type: ignore[attr-defined]
+    ledger_page = htmx.page_of(request, ledger.lines(alert))
     context = {
         "alert": alert,
+        "ledger_page": ledger_page,
+        "ledger": ledger.entries(ledger_page),
         "explanation": explanation.of_alert(alert, profiles.applied(alert.alert_rule, timezone.now())),
         "events": alert.events.select_related("actor"),
         "deliveries": deliveries,
@@ -242,6 +246,7 @@ def alert_resolve(request: HttpRequest, pk: UUID) -> HttpResponse:
                 said["notes"],
                 timezone.now(),
                 root_cause=said["root_cause"],
+                false_positive=said["false_positive"],
             )
         except Refused as error:
             return done(request, f"{str(error).capitalize()}.", "danger")

@@ -55,6 +55,16 @@ class DeliveryStatus(models.TextChoices):
     FAILED = "failed"
 
 
+class DecisionKind(models.TextChoices):
+    """What is decided of a message or an escalation and would leave no other trace."""
+
+    FAILED = "failed"
+    GIVEN_UP = "given_up"
+    SENT_AGAIN = "sent_again"
+    RATE_LIMITED = "rate_limited"
+    OUTSIDE_HOURS = "outside_hours"
+
+
 class BaselineType(models.TextChoices):
     STATISTICAL = "statistical"
     SEASONAL = "seasonal"

@@ -44,6 +44,7 @@ class AlertInstance(models.Model):
     )
     resolution_type = schema.choice(ResolutionType, null=True, blank=True)
     resolution_notes = models.TextField(null=True, blank=True)
+    false_positive = models.BooleanField(**schema.fixed(False), help_text="A person said that there was no trouble.")
     escalation_level = models.IntegerField(**schema.fixed(0))
     next_escalation_at = models.DateTimeField(
         null=True,

@@ -286,13 +286,21 @@ def acknowledge(
 
 
 def resolve(
-    alert_id: UUID, person: User | None, resolution_type: str, notes: str, now: datetime, **found: str
+    alert_id: UUID,
+    person: User | None,
+    resolution_type: str,
+    notes: str,
+    now: datetime,
+    false_positive: bool = False,
+    **found: str,
 ) -> AlertInstance:
-    """The alert is declared over; `found` may hold root_cause and remediation_applied. Raises Refused, DoesNotExist."""
+    """The alert is declared over, or never to have been; `found` may hold root_cause and remediation_applied. Raises
+    Refused, DoesNotExist."""
     with transaction.atomic():
         context = _locked(alert_id).context_data | {name: text for name, text in found.items() if text}
         decide = partial(lifecycle.decide_resolve, resolution_type=resolution_type)
-        return act(alert_id, person, decide, notes, now, resolution_notes=notes, context_data=context)
+        columns = {"resolution_notes": notes, "context_data": context, "false_positive": false_positive}
+        return act(alert_id, person, decide, notes, now, **columns)
 
 
 def end_orphans(endings: Sequence[Ending], now: datetime, standing: Standing, outcome: Outcome) -> None:
