@@ -9,18 +9,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 from django.db import connection, transaction
 
-from assets.metrics import blocks, head, retention
+from assets.metrics import blocks, head, query, retention
 from assets.metrics.frames import Frames, parse_frames
 
 # An hour is closed once samples that are a little late are in.
@@ -211,7 +212,7 @@ def _make_daily_rows(now: datetime, step: Step) -> int:
 
 def _make_day(day: date, assets: list[UUID]) -> None:
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    tables: dict[_Place, list[Any]] = {}
+    hours: dict[_Place, list[Any]] = {}
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT asset_id, layout_id, statistics FROM metric_block
@@ -219,15 +220,43 @@ def _make_day(day: date, assets: list[UUID]) -> None:
             [start, start + timedelta(days=1), assets],
         )
         for asset_id, layout_id, statistics in cursor.fetchall():
-            tables.setdefault((asset_id, layout_id), []).append(statistics)
+            hours.setdefault((asset_id, layout_id), []).append(statistics)
+        tables = {place: _combined(of_place) for place, of_place in hours.items()}
+        _tell_once(tables, start)
         cursor.executemany(
             """INSERT INTO metric_daily (asset_id, layout_id, day, statistics) VALUES (%s, %s, %s, %s)
                ON CONFLICT (asset_id, day, layout_id) DO UPDATE SET statistics = excluded.statistics""",
-            [(*place, day, _combined(hours)) for place, hours in tables.items()],
+            [(*place, day, table.ravel().tolist()) for place, table in tables.items()],
         )
 
 
-def _combined(hours: list[Any]) -> list[float]:
-    table = np.array(hours, dtype=np.float64).reshape(len(hours), -1, len(blocks.STATISTICS))
-    combined: list[float] = blocks.combine(table).ravel().tolist()
-    return combined
+def _combined(hours: list[Any]) -> blocks.Floats:
+    return blocks.combine(np.array(hours, dtype=np.float64).reshape(len(hours), -1, len(blocks.STATISTICS)))
+
+
+def _tell_once(tables: dict[_Place, blocks.Floats], start: datetime) -> None:
+    """Where a series is in several layouts of a day, one row tells all of it: their samples may interleave and repeat,
+    and nothing could put the rows right once the samples are gone."""
+    layouts = Counter(asset_id for asset_id, _ in tables)
+    listed = _series_of([place for place in tables if layouts[place[0]] > 1])
+    times = Counter(chain.from_iterable(listed.values()))
+    several = tuple(series_id for series_id, number in times.items() if number > 1)
+    if not several:
+        return
+    series = query.find_series(query.Selector(asset_ids=tuple({place[0] for place in listed}), series_ids=several))
+    ids, _, told = query.from_finer(series, start, start + timedelta(days=1), "day")
+    left = dict(zip(ids.tolist(), told, strict=True))
+    nothing = np.array([0] + [np.nan] * (len(blocks.STATISTICS) - 1))
+    for place, series_ids in listed.items():
+        for row, series_id in enumerate(series_ids):
+            if times[series_id] > 1:
+                tables[place][row] = left.pop(series_id, nothing)
+
+
+def _series_of(places: Sequence[_Place]) -> dict[_Place, list[int]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT asset_id, id, series_ids FROM metric_layout WHERE asset_id = ANY(%s) AND id = ANY(%s) ORDER BY id",
+            [list({asset_id for asset_id, _ in places}), [layout_id for _, layout_id in places]],
+        )
+        return {(asset_id, layout_id): series_ids for asset_id, layout_id, series_ids in cursor.fetchall()}
