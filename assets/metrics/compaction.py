@@ -116,16 +116,16 @@ def _compact(hour: datetime, assets: list[UUID], now: datetime, report: Report, 
 
 
 def _merge(hour: datetime, taken: list[Frames]) -> int:
-    """Write the frames of one hour as blocks, merged with those that are there; how many."""
+    """Write the frames of one hour as blocks, merged with those that are there; how many. One place may come twice."""
     known = _blocks_of(hour, sorted({frames.asset_id for frames in taken}))
-    rows = []
     for frames in taken:
         order = np.argsort(frames.timestamps)
         part = frames.timestamps[order], frames.values[order]
         place = frames.asset_id, frames.layout_id
-        rows.append((place, blocks.build(*(blocks.merge(known[place], part) if place in known else part))))
-    _write(hour, rows)
-    return len(rows)
+        known[place] = blocks.merge(known[place], part) if place in known else part
+    places = dict.fromkeys((frames.asset_id, frames.layout_id) for frames in taken)
+    _write(hour, [(place, blocks.build(*known[place])) for place in places])
+    return len(places)
 
 
 def put_to_rest(taken: list[Frames]) -> None:

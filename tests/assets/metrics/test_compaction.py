@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 from assets.metrics import compaction, head, ingestion, query
 from assets.metrics.compaction import compact
+from assets.metrics.frames import Frames
 from assets.metrics.identity import SeriesKey
 from assets.metrics.query import SeriesSelector
 from assets.metrics.wire import Columns, Decoded
@@ -149,6 +150,20 @@ def test_killed_at_any_point_it_loses_and_doubles_nothing(asset, noon, now, poin
     compact(now)
     assert everything(now) == before
     assert (count("metric_frame"), count("metric_block"), count("metric_daily")) == (0, 2, 1)
+
+
+def test_parts_of_one_layout_are_put_to_rest_together(asset, noon, now):
+    """As they are restored for an asset that has all its layouts."""
+    web = asset("web-01")
+    send(web, noon, 1, now)
+    compact(now)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM metric_layout")
+        (layout_id,) = cursor.fetchone()
+    stamps = [np.array([int((noon + EVERY * number).timestamp() * 1000)]) for number in (1, 2)]
+    with transaction.atomic():
+        compaction.put_to_rest([Frames(web.pk, layout_id, stamp, np.array([[5.0, 6.0]])) for stamp in stamps])
+    assert [value for _, value in everything(now)["cpu", web.pk]] == [0.0, 5.0, 5.0]
 
 
 def test_two_compactors_do_not_meet(asset, noon, now):
