@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,10 +20,12 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from assets.metrics import blocks, head, query, retention
 from assets.metrics.frames import Frames, parse_frames
+
+log = logging.getLogger(__name__)
 
 # An hour is closed once samples that are a little late are in.
 GRACE = timedelta(minutes=10)
@@ -46,24 +49,38 @@ class Report:
 
 
 def compact(now: datetime, step: Step = lambda name: None) -> Report:
-    """Do what is due at `now`; `step` is told of each point at which a crash could come."""
+    """Do what is due at `now`; `step` is told of each point at which a crash could come.
+
+    Raises the first DatabaseError of an hour that could not be compacted, once all else is done.
+    """
     report = Report()
     with alone() as mine:
         if not mine:
             return report
-        for hour in head.closed_hours(now - GRACE):
-            for assets in _portions(hour):
-                with transaction.atomic():
-                    _compact(hour, assets, now, report, step)
-                    step("before commit")
-                step("after commit")
-            report.partitions_dropped += head.drop_if_empty(hour)
-            step("after drop")
+        trouble = [error for hour in head.closed_hours(now - GRACE) if (error := _tried(hour, now, report, step))]
         while made := _make_daily_rows(now, step):
             report.days += made
         report.expired = retention.remove_expired(now)
         step("expired")
+        if trouble:
+            raise trouble[0]
     return report
+
+
+def _tried(hour: datetime, now: datetime, report: Report, step: Step) -> DatabaseError | None:
+    """Compact one hour; what the database said where it could not. The hours behind it are not to wait for it."""
+    try:
+        for assets in _portions(hour):
+            with transaction.atomic():
+                _compact(hour, assets, now, report, step)
+                step("before commit")
+            step("after commit")
+        report.partitions_dropped += head.drop_if_empty(hour)
+        step("after drop")
+    except DatabaseError as error:
+        log.exception("the hour from %s stays in the head", hour)
+        return error
+    return None
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.db import connection, connections, transaction
+from django.db import DatabaseError, connection, connections, transaction
 
 from assets.metrics import compaction, head, ingestion, query
 from assets.metrics.compaction import compact
@@ -164,6 +164,28 @@ def test_parts_of_one_layout_are_put_to_rest_together(asset, noon, now):
     with transaction.atomic():
         compaction.put_to_rest([Frames(web.pk, layout_id, stamp, np.array([[5.0, 6.0]])) for stamp in stamps])
     assert [value for _, value in everything(now)["cpu", web.pk]] == [0.0, 5.0, 5.0]
+
+
+def test_what_is_older_than_anything_is_kept_leaves_the_head(asset, noon, now, settings):
+    send(asset("web-01"), noon - timedelta(days=20), 5, now)
+    settings.METRIC_RETENTION_DAYS = 20
+    compact(now)
+    assert (count("metric_frame"), count("metric_block")) == (0, 0)
+
+
+def test_an_hour_that_fails_does_not_stop_those_behind_it(asset, noon, now):
+    web = asset("web-01")
+    send(web, noon - timedelta(days=20), 5, now)
+    send(web, noon, 5, now)
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE metric_block_{noon - timedelta(days=20):%Y%m%d}")
+    with pytest.raises(DatabaseError, match="no partition"):
+        compact(now)
+    assert (count("metric_frame"), count("metric_block"), count("metric_daily")) == (5, 1, 1)
+    for table in partitioned_tables():
+        partitions.maintain(table, now.date())
+    compact(now)
+    assert (count("metric_frame"), count("metric_block")) == (0, 2)
 
 
 def test_two_compactors_do_not_meet(asset, noon, now):
