@@ -340,9 +340,14 @@ def _summed_up(ids: Ints, timestamps: Ints, values: Floats) -> stored.Statistics
     return ids[begins], spans[begins], table
 
 
-_DERIVED = """SELECT layout.id FROM metric_layout layout
+# The layouts of assets (ids) that this server alone fills. A page that was read comes in one frame with what this
+# server says of it: that frame is a report.
+DERIVED = """SELECT layout.id FROM metric_layout layout
               JOIN metric_series series ON series.asset_id = layout.asset_id AND series.id = layout.series_ids[1]
-              WHERE layout.asset_id = ANY(%(ids)s) AND series.collection_method = 'synthetic'"""
+              WHERE layout.asset_id = ANY(%(ids)s) AND series.collection_method = 'synthetic'
+                AND NOT EXISTS (SELECT FROM unnest(layout.series_ids) AS cell (id)
+                                JOIN metric_series other ON other.asset_id = layout.asset_id AND other.id = cell.id
+                                WHERE other.collection_method <> 'synthetic')"""
 
 
 def last_reports(asset_ids: list[UUID], since: datetime) -> dict[UUID, datetime]:
@@ -352,7 +357,7 @@ def last_reports(asset_ids: list[UUID], since: datetime) -> dict[UUID, datetime]
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""WITH derived AS MATERIALIZED ({_DERIVED})
+            f"""WITH derived AS MATERIALIZED ({DERIVED})
                 SELECT wanted.id, coalesce(newest.ts, rested.ts) FROM unnest(%(ids)s::uuid[]) AS wanted (id)
                 LEFT JOIN LATERAL (SELECT ts FROM metric_frame
                                    WHERE asset_id = wanted.id AND ts > %(since)s
@@ -377,7 +382,7 @@ def reported_slots(asset_id: UUID, start: datetime, end: datetime, slot_ms: int)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT min(extract(epoch FROM ts) * 1000)::bigint FROM metric_frame
-                WHERE asset_id = %(asset)s AND ts > %(start)s AND ts <= %(end)s AND layout_id NOT IN ({_DERIVED})
+                WHERE asset_id = %(asset)s AND ts > %(start)s AND ts <= %(end)s AND layout_id NOT IN ({DERIVED})
                 GROUP BY floor(extract(epoch FROM ts) * 1000 / %(slot)s)""",
             parameters,
         )
@@ -385,7 +390,7 @@ def reported_slots(asset_id: UUID, start: datetime, end: datetime, slot_ms: int)
         cursor.execute(
             f"""SELECT times, instants FROM metric_block
                 WHERE asset_id = %(asset)s AND hour > %(first)s AND hour <= %(end)s
-                  AND layout_id NOT IN ({_DERIVED})""",
+                  AND layout_id NOT IN ({DERIVED})""",
             parameters,
         )
         found += [codec.decode_instants(bytes(times), count) for times, count in cursor.fetchall()]

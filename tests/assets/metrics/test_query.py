@@ -255,6 +255,17 @@ def test_samples_that_come_late_or_again_are_not_counted_twice(asset, noon, now,
         compact(now)
 
 
+def test_a_target_that_was_down_when_it_was_first_read_reports_once_it_answers(asset, now):
+    web = asset()
+    before, up = now - timedelta(minutes=5), SeriesKey("up", "gauge", "", {}, "synthetic")
+    ingestion.store_samples([Sample(str(web.pk), up, ms(before), 0.0)], now)
+    assert query.last_reports([web.pk], now - HOUR) == {}
+    page = [(up, 1.0), (SeriesKey("cpu", "gauge", "", {}, "pull"), 5.0)]
+    ingestion.store_samples([Sample(str(web.pk), key, ms(now), value) for key, value in page], now)
+    assert query.last_reports([web.pk], now - HOUR) == {web.pk: now}
+    assert query.reported_slots(web.pk, now - HOUR, now, 60_000).tolist() == [ms(now)]
+
+
 def test_what_statistics_cannot_tell_is_refused_and_read_from_samples_by_itself(asset, noon, now):
     send(asset("web-01"), [key("m")], noon, np.arange(60)[:, None], now)
     grid = Grid(ms(noon + HOUR), ms(noon + HOUR), 1, 3_600_000)
