@@ -75,15 +75,17 @@ def _ask(fetcher: Fetcher, job: ScrapeJob) -> Future[Fetched] | None:
 
 def _refresh(job: ScrapeJob, answer: Future[Fetched] | None, now: datetime) -> None:
     try:
-        found = discovery.targets_of(_groups(job, answer), job.scheme, job.metrics_path)
+        keep(job, discovery.targets_of(_groups(job, answer), job.scheme, job.metrics_path), now)
     except (BadList, Forbidden, Unreachable, OSError) as error:
-        ScrapeJob.objects.filter(pk=job.pk).update(last_refresh_error=str(error)[:_MAX_ERROR])
-        return
-    try:
-        keep(job, found, now)
+        _note_error(job, error)
     except Exception as error:  # one job's trouble must not stop the others'
-        log.exception("the targets of %s could not be kept", job)
-        ScrapeJob.objects.filter(pk=job.pk).update(last_refresh_error=str(error)[:_MAX_ERROR])
+        log.exception("the targets of %s could not be brought up to date", job)
+        _note_error(job, error)
+
+
+def _note_error(job: ScrapeJob, error: Exception) -> None:
+    told = str(error).replace("\0", "")[:_MAX_ERROR]
+    ScrapeJob.objects.filter(pk=job.pk).update(last_refresh_error=told or type(error).__name__)
 
 
 def _groups(job: ScrapeJob, answer: Future[Fetched] | None) -> list[TargetGroup]:

@@ -125,6 +125,16 @@ def test_a_list_that_fails_keeps_what_was_known_and_says_why(asset, now, lister,
     assert (states(), row.last_refresh_error) == ({"web-01:9100": "vanished"}, "")
 
 
+def test_one_list_of_endless_depth_does_not_stop_the_others(asset, now, lister):
+    asset("web-01")
+    lister.behave = says(b'[{"targets":[],"x":' + b"[" * 100_000, "application/json")
+    job(job_name="deep", source="http_sd", sd_url=f"http://{lister.address}/sd")
+    job()
+    assert refresh(now) == 2
+    assert states() == {"web-01:9100": "unknown"}
+    assert "recursion" in ScrapeJob.objects.get(job_name="deep").last_refresh_error
+
+
 def test_one_list_that_hangs_does_not_stop_the_others(asset, now, lister, monkeypatch):
     monkeypatch.setattr(targets, "LIST_TIMEOUT_SECONDS", 0.2)
     asset("web-01")
