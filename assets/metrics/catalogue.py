@@ -7,7 +7,8 @@
 4. `note_seen` moves `last_seen` on, from the newest frames of the head: those of some assets tell of most names, and
    the other names are looked for by themselves.
 
-All is done in transactions of their own: what is killed half-way is done again.
+All is done in transactions of their own: what is killed half-way is done again. Rows of the catalogue are written
+before those of senders, and in the order of names and senders: those whose series are refused do the same.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ _SUMMARY = """
                            WHERE %(all)s OR metric_name = ANY(%(names)s)) AS pairs
                      GROUP BY 1, 2) AS numbers
                GROUP BY 1) AS counted USING (metric_name)
+    ORDER BY metric_name COLLATE "C"
     ON CONFLICT (metric_name) DO UPDATE SET
         metric_types = excluded.metric_types, metric_units = excluded.metric_units,
         collection_methods = excluded.collection_methods, series = excluded.series, assets = excluded.assets,
@@ -65,7 +67,7 @@ _USAGE = """
     INSERT INTO metric_series_usage (asset_id, agent_id, series)
     SELECT asset_id, agent_id, count(*) FROM metric_series
     WHERE %(all)s OR agent_id = ANY(%(agents)s) OR (agent_id IS NULL AND asset_id = ANY(%(assets)s))
-    GROUP BY 1, 2
+    GROUP BY 1, 2 ORDER BY 1, 2 NULLS FIRST
     ON CONFLICT (asset_id, agent_id) DO UPDATE SET series = excluded.series"""
 
 
@@ -80,9 +82,8 @@ def tally(now: datetime) -> int:
         agents = [agent for _, agent in senders if agent is not None]
         _run(_USAGE, all=False, agents=agents, assets=[asset for asset, agent in senders if agent is None])
         told = _counts({asset for asset, _ in senders})
-        refused = _refused_lately(now)
     _publish(COUNT_SERIES, told, now)
-    _publish(REFUSED_SERIES, refused, now)
+    _publish(REFUSED_SERIES, _refused_lately(now), now)
     return sum(names.values())
 
 
@@ -166,11 +167,14 @@ def _grow(names: dict[str, int]) -> list[str]:
     """Add to the numbers of the names that are known and have many series; answers the other ones."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """UPDATE metric_catalogue entry SET series = entry.series + grown.number
+            """WITH held AS MATERIALIZED (SELECT metric_name FROM metric_catalogue WHERE metric_name = ANY(%s)
+                                          ORDER BY metric_name COLLATE "C" FOR UPDATE)
+               UPDATE metric_catalogue entry SET series = entry.series + grown.number
                FROM unnest(%s::text[], %s::bigint[]) AS grown (metric_name, number)
                WHERE entry.metric_name = grown.metric_name AND entry.series + grown.number > %s
+                 AND entry.metric_name IN (SELECT metric_name FROM held)
                RETURNING entry.metric_name""",
-            [list(names), list(names.values()), FEW_SERIES],
+            [list(names), list(names), list(names.values()), FEW_SERIES],
         )
         many = {row[0] for row in cursor.fetchall()}
     return [name for name in names if name not in many]
@@ -208,7 +212,7 @@ def _refused_lately(now: datetime) -> dict[UUID, float]:
     with connection.cursor() as cursor:
         cursor.execute(
             """WITH lately AS (SELECT id, asset_id, refused, refused - reported AS fresh FROM metric_series_usage
-                               WHERE refused_at > %s FOR UPDATE),
+                               WHERE refused_at > %s ORDER BY asset_id, agent_id NULLS FIRST FOR UPDATE),
                     told AS (UPDATE metric_series_usage used SET reported = lately.refused FROM lately
                              WHERE used.id = lately.id AND lately.fresh > 0)
                SELECT asset_id, sum(fresh)::float8 FROM lately GROUP BY 1""",
