@@ -48,7 +48,7 @@ Step = Callable[[str], None]
 
 
 class NoArchive(Exception):
-    """No archive is configured, or it does not hold the day."""
+    """No archive is configured, it does not hold the day, or the day cannot be put back now."""
 
 
 def folder() -> Path | None:
@@ -188,9 +188,11 @@ def _table_of(day: date, asset_id: UUID) -> pa.Table:
             [asset_id, *_span(day)],
         )
         rows = cursor.fetchall()
+    series = describe([asset_id], {series_id for row in rows for series_id in row[0]})
+    if not series:  # the asset was deleted meanwhile
+        return parquet.SCHEMA.empty_table()
     parts = [_cells(row[0], blocks.open_up(row[1], bytes(row[2]), row[3], bytes(row[4]))) for row in rows]
     ids, timestamps, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    series = describe([asset_id], np.unique(ids).tolist())
     known = {series_id: place for place, series_id in enumerate(series)}
     owner = np.array([known[one] for one in ids.tolist()], dtype=np.int64)
     order = np.lexsort((timestamps, owner))
@@ -219,7 +221,10 @@ def restore(day: date, now: datetime, keep: timedelta, step: Step = lambda name:
     if not paths:
         raise NoArchive(f"{day} is not in the archive")
     table = next(one for one in partitioned_tables() if one.name == "metric_block")
-    partitions.ensure(table, [day])
+    try:
+        partitions.ensure(table, [day])
+    except partitions.InUse as error:
+        raise NoArchive(str(error)) from error
     said = Restored()
     with compaction.alone() as mine:
         if not mine:
