@@ -30,7 +30,10 @@ log = logging.getLogger(__name__)
 # An hour is closed once samples that are a little late are in.
 GRACE = timedelta(minutes=10)
 HOUR_MS = 3_600_000
-_FRAMES_AT_ONCE = 20_000
+# Some 16 MB of numbers, of which several copies are made.
+_CELLS_AT_ONCE = 2_000_000
+# What a frame costs beside its cells.
+_CELLS_OF_A_FRAME = 20
 _DAYS_AT_ONCE = 500
 _LOCK = 0x7765645F_626C6F63
 
@@ -101,14 +104,18 @@ def _portions(hour: datetime) -> Iterator[list[UUID]]:
     """The assets with frames in `hour`, so many at a time that their frames fit in memory."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT asset_id, count(*) FROM metric_frame WHERE ts >= %s AND ts < %s GROUP BY 1 ORDER BY 1",
-            [hour, hour + head.HOUR],
+            """SELECT frame.asset_id, sum(number * (%s + coalesce(cardinality(layout.series_ids), 0)))::bigint
+               FROM (SELECT asset_id, layout_id, count(*) AS number FROM metric_frame
+                     WHERE ts >= %s AND ts < %s GROUP BY 1, 2) AS frame
+               LEFT JOIN metric_layout layout ON layout.asset_id = frame.asset_id AND layout.id = frame.layout_id
+               GROUP BY 1 ORDER BY 1""",
+            [_CELLS_OF_A_FRAME, hour, hour + head.HOUR],
         )
         counted = cursor.fetchall()
     portion: list[UUID] = []
     size = 0
     for asset_id, number in counted:
-        if portion and size + number > _FRAMES_AT_ONCE:
+        if portion and size + number > _CELLS_AT_ONCE:
             yield portion
             portion, size = [], 0
         portion.append(asset_id)

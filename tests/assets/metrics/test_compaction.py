@@ -188,6 +188,20 @@ def test_an_hour_that_fails_does_not_stop_those_behind_it(asset, noon, now):
     assert (count("metric_frame"), count("metric_block")) == (0, 2)
 
 
+def test_wide_frames_are_taken_in_smaller_portions(asset, noon, now, monkeypatch):
+    hosts = [asset(f"host-{number}") for number in range(4)]
+    for host in hosts[:2]:
+        send(host, noon, 10, now)
+    keys = tuple(SeriesKey(f"m{number}") for number in range(180))
+    stamps = np.array([int(noon.timestamp() * 1000)], dtype=np.int64)
+    for host in hosts[2:]:
+        wide = Decoded(columns=[Columns(keys, stamps, np.zeros((1, 180)), 0)])
+        ingestion.store(wide, ingestion.Sender(own_asset=host.pk), now, lambda _: {})
+    # 10 frames of 2 series, and one of 180, of 20 more each: 220 and 200.
+    monkeypatch.setattr(compaction, "_CELLS_AT_ONCE", 450)
+    assert sorted(map(len, compaction._portions(noon))) == [2, 2]
+
+
 def test_two_compactors_do_not_meet(asset, noon, now):
     send(asset("web-01"), noon, 5, now)
     with compaction.alone() as mine:
