@@ -5,7 +5,7 @@
    with many only the number grows, until
 3. `recount` counts everything each hour. It also notices what deleted assets took along.
 4. `note_seen` moves `last_seen` on, from the newest frames of the head: those of some assets tell of most names, and
-   the other names are looked for by themselves.
+   the other names are looked for by themselves; each hour only, once they have not been sent for a day.
 
 All is done in transactions of their own: what is killed half-way is done again. Rows of the catalogue are written
 before those of senders, and in the order of names and senders: those whose series are refused do the same.
@@ -19,6 +19,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from assets.metrics import ingestion
 from assets.metrics.identity import SeriesKey
@@ -33,6 +34,7 @@ TOLD_FOR = timedelta(hours=1)
 # `note_seen` comes every five minutes; frames that are older than this were seen by an earlier one.
 SEEN_WITHIN = timedelta(minutes=11)
 SEEN_LATELY = timedelta(minutes=5)
+GIVEN_UP_AFTER = timedelta(days=1)
 _SAMPLED_ASSETS = 200
 _LOCK = 0x7765645F_63617461
 
@@ -98,6 +100,7 @@ def recount(now: datetime) -> None:
         _forget_what_is_gone()
         told = _counts(None)
     _publish(COUNT_SERIES, told, now)
+    _look_for(CatalogueEntry.objects.filter(last_seen__lt=now - GIVEN_UP_AFTER, series__gt=0), now)
 
 
 def note_seen(now: datetime) -> None:
@@ -105,7 +108,13 @@ def note_seen(now: datetime) -> None:
     some = "SELECT id FROM infrastructure_assets ORDER BY random() LIMIT %(number)s"
     _note_seen(some, "true", now, number=_SAMPLED_ASSETS)
     missing = CatalogueEntry.objects.filter(last_seen__lt=now - SEEN_LATELY, series__gt=0)
-    names = list(missing.values_list("metric_name", flat=True))
+    _look_for(missing.filter(last_seen__gte=now - GIVEN_UP_AFTER), now)
+
+
+def _look_for(entries: QuerySet[CatalogueEntry], now: datetime) -> None:
+    names = list(entries.values_list("metric_name", flat=True))
+    if not names:
+        return
     owners = "SELECT asset_id FROM metric_series WHERE metric_name = ANY(%(names)s)"
     _note_seen(owners, "series.metric_name = ANY(%(names)s)", now, names=names)
 
