@@ -17,6 +17,7 @@ import msgspec
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
+from django.db.models.functions import Now
 
 from assets.metrics import wire
 from assets.metrics.protocols import mapping
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 LIST_TIMEOUT_SECONDS = 10.0
 # A target that a list no longer has is remembered for so long.
 FORGET_AFTER = timedelta(days=1)
+# A list whose names change all the time fills no more than this of the list of assets.
+MAX_MADE_AN_HOUR = 500
 _JOBS_AT_ONCE = 50
 _MAX_ERROR = 500
 
@@ -205,7 +208,7 @@ def _owners(job: ScrapeJob, found: Sequence[Target]) -> dict[str, _Owner]:
     wanted = {name for name in names.values() if name}
     known = {one.asset_name: one for one in InfrastructureAsset.objects.filter(asset_name__in=wanted)}
     if job.create_assets:
-        known |= _create(job, sorted(wanted - set(known)))
+        known |= _create(job, sorted(wanted - set(known))[: _room(job)])
     return {url: _owner(job, name, known) for url, name in names.items()}
 
 
@@ -215,6 +218,8 @@ def _owner(job: ScrapeJob, name: str | None, known: dict[str, InfrastructureAsse
     if name is None:
         label = f"a label {job.asset_label}" if job.asset_label else "an asset in the job, or a label asset"
         return _Owner(None, f"nothing names its asset; give it {label}")
+    if job.create_assets:
+        return _Owner(None, f"no asset has the name {name!r} yet: a job makes at most {MAX_MADE_AN_HOUR} in an hour")
     return _Owner(None, f"no asset has the name {name!r}; register it, or let the job make assets")
 
 
@@ -224,6 +229,14 @@ def _name_of(job: ScrapeJob, target: Target) -> str | None:
     if job.asset_label:
         return labels.get(job.asset_label)
     return mapping.owner({"instance": target.address, **labels})[0]
+
+
+def _room(job: ScrapeJob) -> int:
+    """How many assets the job may make now; whoever asks holds the job's row."""
+    lately = InfrastructureAsset.objects.filter(
+        created_at__gt=Now() - timedelta(hours=1), configuration__discovered__job=str(job.pk)
+    )
+    return max(MAX_MADE_AN_HOUR - lately.count(), 0)
 
 
 def _create(job: ScrapeJob, names: Sequence[str]) -> dict[str, InfrastructureAsset]:
@@ -237,6 +250,7 @@ def _create(job: ScrapeJob, names: Sequence[str]) -> dict[str, InfrastructureAss
                     "asset_category": "compute",
                     "environment": job.environment,
                     "tags": ["discovered:scrape"],
+                    "configuration": {"discovered": {"job": str(job.pk), "label": job.job_name}},
                 },
             )
     return made

@@ -218,6 +218,18 @@ def test_a_job_that_may_makes_assets_of_unknown_hosts_once(now):
     assert AuditEntry.objects.get(table_name="infrastructure_assets").actor_name == "scrape job node"
 
 
+def test_a_job_makes_so_many_assets_an_hour_and_says_so_of_the_others(now, monkeypatch):
+    monkeypatch.setattr(targets, "MAX_MADE_AN_HOUR", 2)
+    row = job(create_assets=True, static_targets=[{"targets": ["a:1", "b:1", "c:1"]}])
+    for _ in range(2):
+        refresh(now)
+        assert sorted(one.asset_name for one in InfrastructureAsset.objects.all()) == ["a", "b"]
+    assert "at most 2 in an hour" in ScrapeTarget.objects.get(address="c:1").problem
+    InfrastructureAsset.objects.update(created_at=now - timedelta(hours=2))
+    refresh(now)
+    assert ScrapeTarget.objects.get(address="c:1").asset.configuration["discovered"]["job"] == str(row.pk)
+
+
 def test_an_asset_that_is_registered_later_is_found(asset, now):
     job()
     refresh(now)
