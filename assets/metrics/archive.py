@@ -13,6 +13,7 @@ have nothing left there.
 from __future__ import annotations
 
 import filecmp
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -40,6 +41,8 @@ from assets.metrics.samples import Floats, Ints
 from wedsync_monitor import partitions
 from wedsync_monitor.partitions import KeptBack
 from wedsync_monitor.retention import partitioned_tables
+
+log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"metrics-(\d{4}-\d\d-\d\d)(?:\.\d+)?\.parquet")
 # A row group ends with an asset once it has so many samples: what writing and restoring hold in memory.
@@ -95,7 +98,9 @@ def may_drop(day: date, now: datetime, step: Step = lambda name: None) -> bool:
             there.mkdir(parents=True, exist_ok=True)
             write(day, there, step)
         except (OSError, pa.ArrowException) as error:
-            raise KeptBack(f"it could not be archived in {there}: {error}") from error
+            # Everybody may read this: neither the folder nor what the system says of it.
+            log.exception("%s could not be archived in %s", day, there)
+            raise KeptBack(f"it could not be archived ({type(error).__name__}); the worker's log says more") from error
     return True
 
 

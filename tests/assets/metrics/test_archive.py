@@ -156,7 +156,8 @@ def test_a_day_that_cannot_be_written_is_kept_and_told(stored, blocks, folder, n
         drop(blocks, now)
     assert everything(now) == stored
     maintain_partitions()
-    assert "could not be archived" in str(readiness.retention())
+    assert "could not be archived (FileExistsError)" in str(readiness.retention())
+    assert str(folder) not in str(readiness.retention())
     folder.unlink()
     maintain_partitions()
     assert readiness.retention() is None
