@@ -267,7 +267,9 @@ def _tell_once(tables: dict[_Place, blocks.Floats], start: datetime) -> None:
     several = tuple(series_id for series_id, number in times.items() if number > 1)
     if not several:
         return
-    series = query.find_series(query.Selector(asset_ids=tuple({place[0] for place in listed}), series_ids=several))
+    series = query.find_series(
+        query.SeriesSelector(asset_ids=tuple({place[0] for place in listed}), series_ids=several)
+    )
     ids, _, told = query.from_finer(series, start, start + timedelta(days=1), "day")
     left = dict(zip(ids.tolist(), told, strict=True))
     nothing = np.array([0] + [np.nan] * (len(blocks.STATISTICS) - 1))

@@ -215,11 +215,6 @@ def _extremes(series: list[Series], found: stored.Statistics, span_ms: int) -> S
     )
 
 
-def hourly_statistics(selector: Selector, start: datetime, end: datetime) -> stored.Statistics:
-    """`statistics_of` the hours of the series that `selector` names."""
-    return statistics_of(find_series(selector), start, end, "hour")
-
-
 def statistics_of(series: list[Series], start: datetime, end: datetime, resolution: Resolution) -> stored.Statistics:
     """(series id, start of the hour or day in ms, statistics as in blocks.STATISTICS) of each that touches (start, end]
     and has samples, ordered by series and time. What is in the head is summed up on the way."""

@@ -216,10 +216,10 @@ def test_two_compactors_do_not_meet(asset, noon, now):
 def test_hourly_statistics_are_the_same_from_the_head_and_from_blocks(asset, noon, now):
     web = asset("web-01")
     send(web, noon - 3 * HOUR, 200, now)
-    selector = SeriesSelector(NAMES, (web.pk,))
-    fresh = query.hourly_statistics(selector, noon - 4 * HOUR, now)
+    asked = query.find_series(SeriesSelector(NAMES, (web.pk,))), noon - 4 * HOUR, now, "hour"
+    fresh = query.statistics_of(*asked)
     compact(now)
-    rested = query.hourly_statistics(selector, noon - 4 * HOUR, now)
+    rested = query.statistics_of(*asked)
     for one, other in zip(fresh, rested, strict=True):
         np.testing.assert_allclose(one, other)
     assert rested[2][:, 0].tolist() == [60, 60, 60, 20] * 2

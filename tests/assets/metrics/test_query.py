@@ -93,14 +93,14 @@ def test_one_series_of_many_reads_as_it_does_among_all(asset, noon, now):
     for _ in range(2):
         everything = query.read(Selector(), noon, now)
         assert len(everything.values) == 2 * np.count_nonzero(~np.isnan(values))
-        hours = query.hourly_statistics(Selector(), noon, now)
+        hours = query.statistics_of(everything.series, noon, now, "hour")
         for place, series in enumerate(everything.series):
             alone = of_series([series])
             assert stored.places_of(everything.series).whole
             assert not stored.places_of([series]).whole
             for one, other in zip(query.read(alone, noon, now).of(0), everything.of(place), strict=True):
                 assert one.tolist() == other.tolist()
-            for one, other in zip(query.hourly_statistics(alone, noon, now), hours, strict=True):
+            for one, other in zip(query.statistics_of([series], noon, now, "hour"), hours, strict=True):
                 np.testing.assert_allclose(one, other[hours[0] == series.id])
         compact(now)
 
