@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -21,7 +21,7 @@ from alerts.findings import Answer, Round
 from alerts.lifecycle import State
 from alerts.models import AlertInstance, AlertRule, AlertType
 from alerts.readings import Readings, Window
-from alerts.selection import active_assets
+from alerts.selection import AssetTable, active_assets
 from alerts.suppression import standing
 from alerts.surroundings import Surroundings
 from alerts.transitions import Ending, Outcome, Subject
@@ -96,7 +96,7 @@ def _evaluate(taken: Claims, now: datetime, report: Report) -> None:
     taken = Claims(claim for claim in taken.by_rule.values() if claim.rule_id in rules)
     live = _live(list(rules))
     plan, questions = _Plan(), _questions(taken, rules, live)
-    shared = _share(list(questions.values()), now)
+    shared = _share(taken, questions, now)
     for rule_id, claim in taken.by_rule.items():
         if question := questions.get(rule_id):
             given = _guarded(claim, partial(question.answer, shared, live[rule_id]))
@@ -134,13 +134,25 @@ def _questions(
     return found
 
 
-def _share(questions: Sequence[Question], now: datetime) -> Round:
+def _share(taken: Claims, questions: dict[UUID, Question], now: datetime) -> Round:
+    """What all rules share. Those whose samples cannot be read are taken out of `questions`; their claims say why."""
     assets = active_assets()
-    windows = {window for question in questions for window in question.windows()}
+    try:
+        readings = _readings(questions.values(), assets, now)
+    except Exception:
+        log.exception("what the rules read could not be read at once; each tries for itself")
+        for rule_id, question in list(questions.items()):
+            if _guarded(taken.by_rule[rule_id], partial(_readings, [question], assets, now)) is None:
+                del questions[rule_id]
+        readings = _readings(questions.values(), assets, now)
     places: dict[UUID | None, int] = {asset_id: place for place, asset_id in enumerate(assets.ids)}
-    named = {name for question in questions for name in question.rule_names}
+    named = {name for question in questions.values() for name in question.rule_names}
     around = Surroundings(assets, now, named)
-    return Round(now, assets, Readings(windows, assets, now), standing.at(now, assets), places, around)
+    return Round(now, assets, readings, standing.at(now, assets), places, around)
+
+
+def _readings(questions: Iterable[Question], assets: AssetTable, now: datetime) -> Readings:
+    return Readings({window for question in questions for window in question.windows()}, assets, now)
 
 
 _T = TypeVar("_T")

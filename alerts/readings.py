@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from alerts import wording
 from alerts.conditions import MetricCondition
 from alerts.selection import AssetTable
-from assets.metrics import query, recent, rolling, windows
+from assets.metrics import query, recent, windows
 from assets.metrics.query import SeriesSelector
 from assets.metrics.rolling import Rolling
 from assets.metrics.samples import Series
@@ -23,7 +23,7 @@ from assets.metrics.windows import Grid
 
 # How long before a window the last sample of a counter is looked for: as long as the window, within these.
 REACH, LONGEST_REACH = timedelta(minutes=5), timedelta(hours=1)
-# The samples of longer windows are read when they are needed, and not kept.
+# The samples of longer windows are read when a rule asks for them, and not kept.
 LONGEST_KEPT = timedelta(hours=1)
 # A longer window is sized up by what this much of it holds before it is read.
 PROBE = timedelta(minutes=10)
@@ -108,12 +108,12 @@ class Readings:
         self._now, self._assets = now, assets
         self._places = {asset_id: place for place, asset_id in enumerate(assets.ids)}
         self._columns: dict[tuple[Window, str], Column] = {}
-        self._owners: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+        self._owners: dict[int, tuple[Sequence[Series], NDArray[np.int64], NDArray[np.int64]]] = {}
+        self._long: dict[Window, Rolling] = {}
         self._kept = recent.of_this_process()
         self._too_much = _too_much(windows, self._kept, now)
         read = [window for window in windows if (window.metric_name, window.seconds) not in self._too_much]
         self._kept_of = self._read([window for window in read if window.length <= LONGEST_KEPT])
-        self._long = self._read_long([window for window in read if window.length > LONGEST_KEPT])
 
     def column(self, condition: MetricCondition, delay: timedelta) -> Column:
         """The condition's metric, aggregated over its window. Raises TooMuch."""
@@ -126,7 +126,7 @@ class Readings:
         return self._columns[key]
 
     def _aggregate(self, window: Window, how: str) -> Column:
-        source = self._long[window] if window in self._long else self._kept_of[window.metric_name]
+        source = self._kept_of[window.metric_name] if window.length <= LONGEST_KEPT else self._long_of(window)
         places, owner = self._owners_of(source)
         end_ms = int((self._now - window.delay).timestamp() * 1000)
         span = end_ms - window.seconds * 1000, end_ms, int(window.reach.total_seconds() * 1000)
@@ -144,8 +144,9 @@ class Readings:
         if id(series) not in self._owners:
             owner = np.array([self._places.get(one.asset_id, -1) for one in series], dtype=np.int64)
             active = np.flatnonzero(owner >= 0)
-            self._owners[id(series)] = active, owner[active]
-        return self._owners[id(series)]
+            # With the series themselves, so that no other list gets their id.
+            self._owners[id(series)] = series, active, owner[active]
+        return self._owners[id(series)][1:]
 
     def _read(self, windows: Collection[Window]) -> dict[str, Rolling]:
         spans: dict[str, timedelta] = {}
@@ -154,26 +155,14 @@ class Readings:
         lateness = timedelta(seconds=settings.EVALUATION_LATENESS_SECONDS)
         return self._kept.read(spans, self._now, lateness) if spans else {}
 
-    def _read_long(self, windows: Collection[Window]) -> dict[Window, Rolling]:
-        found: dict[Window, Rolling] = {}
-        for (seconds, delay), names in _by_length(windows).items():
-            first = Window("", seconds, delay)
-            samples = query.read(SeriesSelector(tuple(names)), self._now - first.span, self._now - delay)
-            at = 0
-            for name in names:
-                until = at
-                while until < len(samples.series) and samples.series[until].metric_name == name:
-                    until += 1
-                found[Window(name, seconds, delay)] = Rolling(rolling.part(samples, at, until))
-                at = until
-        return found
-
-
-def _by_length(windows: Collection[Window]) -> dict[tuple[int, timedelta], list[str]]:
-    found: dict[tuple[int, timedelta], list[str]] = defaultdict(list)
-    for window in sorted(windows, key=lambda one: one.metric_name):
-        found[window.seconds, window.delay].append(window.metric_name)
-    return found
+    def _long_of(self, window: Window) -> Rolling:
+        """The samples of a long window, of which so many are held at once as one window may have."""
+        if window not in self._long:
+            wanted = SeriesSelector((window.metric_name,))
+            self._long[window] = Rolling(query.read(wanted, self._now - window.span, self._now - window.delay))
+            while len(self._long) > 1 and sum(len(one.samples.values) for one in self._long.values()) > MOST_SAMPLES:
+                del self._long[next(iter(self._long))]
+        return self._long[window]
 
 
 def _too_much(windows: Collection[Window], kept: recent.Recent, now: datetime) -> dict[tuple[str, int], str]:

@@ -80,6 +80,8 @@ def test_secrets_do_not_follow_a_job_to_other_targets(sre):
         ({"labels": {"instance": "x"}}, "labels"),
         ({"labels": {"a b": "x"}}, "labels"),
         ({"request": {"headers": {"X-A": "a\r\nX-B: b"}}}, "request"),
+        ({"request": {"bearer_token": "sesame "}}, "request"),
+        ({"request": {"bearer_token": "sesame\n"}}, "request"),
         ({"request": {"cookie": "a"}}, "request"),
         ({"ca_certificate": "none"}, "ca_certificate"),
         ({"environment": "moon"}, "environment"),
