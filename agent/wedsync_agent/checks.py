@@ -88,7 +88,7 @@ class SignIn(_Struct, frozen=True):
 class Line(_Struct, frozen=True):
     """One exchange with a tcp target: what is sent first, and the RE2 pattern that its answer has to match."""
 
-    send: Secret = ""
+    send: str = ""
     expect: Annotated[str, Meta(max_length=1000)] = ""
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -36,10 +37,16 @@ def refusal(address: Address, allowed: Iterable[Network]) -> str | None:
 def checked(host: str, found: Iterable[str], allowed: Sequence[Network]) -> list[str]:
     """What `host` resolved to, each address once, without scopes. Raises Forbidden where any may not be reached."""
     addresses = list(dict.fromkeys(text.partition("%")[0] for text in found))
+    networks = tuple(allowed)
     for text in addresses:
-        if reason := refusal(ipaddress.ip_address(text), allowed):
+        if reason := _refusal(text, networks):
             raise Forbidden(reason if text == host else f"{host}: {reason}")
     return addresses
+
+
+@lru_cache(maxsize=16384)
+def _refusal(text: str, allowed: tuple[Network, ...]) -> str | None:
+    return refusal(ipaddress.ip_address(text), allowed)
 
 
 def _unwrapped(address: Address) -> Address:

@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wedsync_agent.checks import CheckConfig, ExpectedResponse
-from wedsync_agent.probes import http
+from wedsync_agent.probes import api, dns, http, ping, ssl, tcp
 from wedsync_agent.probes.base import (
     Check,
     Outcome,
@@ -43,6 +43,11 @@ from wedsync_agent.probes.running import Runner
 
 PROBES: Mapping[str, Probe] = {
     "http": http.probe,
+    "api": api.probe,
+    "dns": dns.probe,
+    "tcp": tcp.probe,
+    "ping": ping.probe,
+    "ssl": ssl.probe,
 }
 
 _runner = Runner(PROBES)

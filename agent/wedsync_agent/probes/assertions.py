@@ -32,9 +32,9 @@ def pattern(text: str) -> Any:
 class Seen:
     """An answer as expectations look at it; the body is unpacked and read only where one asks for it."""
 
-    def __init__(self, status: int, headers: Mapping[str, str], unpack: Callable[[], bytes], total_ms: float):
-        self.status, self.headers, self.total_ms = status, headers, total_ms
-        self._unpack = unpack
+    def __init__(self, status: int, headers: Mapping[str, str], unpack: Callable[[], bytes], took: Callable[[], float]):
+        self.status, self.headers = status, headers
+        self._unpack, self._took = unpack, took
 
     @cached_property
     def body(self) -> str:
@@ -54,7 +54,9 @@ class Seen:
         if source == "header":
             value = self.headers.get(path.lower())
             return [] if value is None else [value]
-        return [{"status": self.status, "time_ms": self.total_ms}[source] if source != "body" else self.body]
+        if source == "time_ms":
+            return [self._took()]
+        return [self.body if source == "body" else self.status]
 
 
 def _found(document: Any, path: str) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
@@ -46,7 +46,8 @@ STATUSES: Mapping[Problem, Status] = {
 # These say nothing about the target.
 OURS: frozenset[Problem] = frozenset({"configuration", "forbidden", "impossible"})
 
-Phase = Literal["dns_lookup", "connection", "tls_handshake", "first_byte", "download"]
+# The fields of Timing.
+Phase = Literal["dns_lookup_ms", "connection_ms", "tls_handshake_ms", "first_byte_ms", "download_ms"]
 Resolve = Callable[[str], Any]
 
 
@@ -143,30 +144,38 @@ class Outcome:
 class Stopwatch:
     """Gives every moment of a run to exactly one phase."""
 
-    __slots__ = ("_clock", "_since", "phase", "spent")
+    __slots__ = ("_clock", "_since", "_stopped", "phase", "spent")
 
     def __init__(self, clock: Callable[[], float]):
         self._clock = clock
         self.spent: dict[Phase, float] = {}
-        self.phase: Phase = "dns_lookup"
+        self.phase: Phase = "dns_lookup_ms"
         self._since = clock()
+        self._stopped = False
 
     def enter(self, phase: Phase) -> None:
         now = self._clock()
-        self.spent[self.phase] = self.spent.get(self.phase, 0.0) + now - self._since
+        self.spent[self.phase] = self.spent.get(self.phase, 0.0) + (now - self._since) * 1000
         self.phase, self._since = phase, now
 
+    def settle(self, phase: Phase, milliseconds: float) -> None:
+        """Say how long the phase took, and stop: for what is measured otherwise than from beginning to end."""
+        self.spent[phase] = milliseconds
+        self._stopped = True
+
     def so_far(self) -> Timing:
-        self.enter(self.phase)
-        return Timing(**{f"{phase}_ms": seconds * 1000 for phase, seconds in self.spent.items()})
+        if not self._stopped:
+            self.enter(self.phase)
+        return Timing(**self.spent)
 
 
 @dataclass
 class Session:
-    """What a sign-in gave: variables and cookies by host, usable until `ends` on the clock of the runs."""
+    """What a sign-in gave: variables, cookies by host, and what is hidden of it; usable until `ends` on the clock."""
 
     variables: dict[str, str] = field(default_factory=dict)
     cookies: dict[str, dict[str, str]] = field(default_factory=dict)
+    hidden: Sequence[str] = ()
     ends: float = 0.0
 
 
@@ -192,12 +201,14 @@ class Trace:
 
     __slots__ = (
         "at", "body_sample", "certificate", "dns", "headers", "network", "size_bytes", "status_code", "vault", "watch",
+        "where",
     )  # fmt: skip
 
     def __init__(self, around: Surroundings):
         self.at = around.now()
         self.watch = Stopwatch(around.clock)
         self.vault = Vault(around.secrets)
+        self.where = ""  # said before what went wrong: the step that it was in
         self.status_code: int | None = None
         self.size_bytes: int | None = None
         self.headers: dict[str, str] | None = None
@@ -209,12 +220,12 @@ class Trace:
     def outcome(self, trouble: Trouble | None) -> Outcome:
         """The run as it ended; success where nothing was wrong."""
         clean = self.vault.clean
-        seen = Outcome(
-            "success",
+        return Outcome(
+            STATUSES[trouble.problem] if trouble else "success",
             self.at,
             self.watch.so_far(),
-            None,
-            None,
+            trouble.problem if trouble else None,
+            clean(f"{self.where}{trouble.sentence}")[:2000] if trouble else None,
             self.status_code,
             self.size_bytes,
             self.headers and {clean(name): clean(value) for name, value in self.headers.items()},
@@ -222,14 +233,6 @@ class Trace:
             clean(self.certificate),
             clean(self.dns),
             clean(self.network),
-        )
-        if trouble is None:
-            return seen
-        return replace(
-            seen,
-            status=STATUSES[trouble.problem],
-            problem=trouble.problem,
-            error_message=clean(trouble.sentence)[:2000],
         )
 
 

@@ -14,6 +14,7 @@ import os
 import socket
 import ssl
 from collections.abc import Sequence
+from functools import lru_cache
 
 from wedsync_agent import guard
 from wedsync_agent.checks import CheckConfig
@@ -25,7 +26,6 @@ HEAD_START_SECONDS = 0.25
 _READ_BYTES = 65536
 # This machine has no sockets, ports or memory left.
 _OWN_LACK = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
-_FAMILIES = {"4": 4, "6": 6}
 
 
 def _wake(future: asyncio.Future[None]) -> None:
@@ -120,9 +120,8 @@ async def _writable(loop: asyncio.AbstractEventLoop, number: int) -> None:
 async def addresses_of(host: str, around: Surroundings, ip_version: str = "any") -> list[str]:
     """The addresses of `host` to connect to, IPv6 and IPv4 in turn. Raises Trouble where any of all its addresses is
     forbidden, and where there is none."""
-    try:
-        found: Sequence[str] = [str(ipaddress.ip_address(host))]
-    except ValueError:
+    found: Sequence[str] = _literal(host)
+    if not found:
         try:
             found = await (around.resolve or resolving.system)(host)
         except (OSError, UnicodeError) as error:
@@ -131,11 +130,20 @@ async def addresses_of(host: str, around: Surroundings, ip_version: str = "any")
         addresses = guard.checked(host, found, around.allowed_networks)
     except guard.Forbidden as error:
         raise Trouble("forbidden", str(error)) from error
-    wanted = _FAMILIES.get(ip_version)
+    wanted = None if ip_version == "any" else int(ip_version)
     usable = [text for text in addresses if wanted is None or (6 if ":" in text else 4) == wanted]
     if not usable:
         raise Trouble("resolve", f"{host} has no {f'IPv{wanted} ' if wanted else ''}address")
     return _in_turn(usable) if len(usable) > 1 else usable
+
+
+@lru_cache(maxsize=16384)
+def _literal(host: str) -> tuple[str, ...]:
+    """The address that `host` is, if it is one."""
+    try:
+        return (str(ipaddress.ip_address(host)),)
+    except ValueError:
+        return ()
 
 
 def _in_turn(addresses: Sequence[str]) -> list[str]:
@@ -148,9 +156,9 @@ def _in_turn(addresses: Sequence[str]) -> list[str]:
 
 async def connect(host: str, port: int, config: CheckConfig, trace: Trace, around: Surroundings) -> Stream:
     """A connection to a checked address of `host`."""
-    trace.watch.enter("dns_lookup")
+    trace.watch.enter("dns_lookup_ms")
     addresses = await addresses_of(host, around, config.ip_version)
-    trace.watch.enter("connection")
+    trace.watch.enter("connection_ms")
     loop = asyncio.get_running_loop()
     try:
         connected, address = await _raced(loop, addresses, port)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from wedsync_agent.probes.base import Trace, Trouble
 from wedsync_agent.probes.connecting import Stream
+from wedsync_agent.probes.reading import Reader, too_large
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 256
@@ -45,11 +46,11 @@ def request(method: str, target: str, headers: Headers, body: bytes) -> bytes:
 
 async def exchange(stream: Stream, method: str, sent: bytes, max_body: int, trace: Trace) -> Answer:
     """Send and read. Status and headers are in the trace before the body is read. Raises Trouble."""
-    trace.watch.enter("first_byte")
+    trace.watch.enter("first_byte_ms")
     await stream.send(sent)
-    reader = _Reader(stream)
+    reader = Reader(stream)
     await reader.fill()
-    trace.watch.enter("download")
+    trace.watch.enter("download_ms")
     answer = await _final_head(reader)
     trace.status_code, trace.headers = answer.status, answer.joined
     answer.body = await _body(reader, method, answer, max_body, trace)
@@ -59,63 +60,14 @@ async def exchange(stream: Stream, method: str, sent: bytes, max_body: int, trac
 async def tunnel(stream: Stream, sent: bytes) -> int:
     """Ask a proxy for a connection (RFC 9110, section 9.3.6). The status of its answer; raises Trouble."""
     await stream.send(sent)
-    reader = _Reader(stream)
+    reader = Reader(stream)
     answer = await _final_head(reader)
     if reader.held:
         raise Trouble("protocol", "the proxy sent more than its answer")
     return answer.status
 
 
-class _Reader:
-    """What has come of an answer and is not read yet."""
-
-    __slots__ = ("_stream", "held")
-
-    def __init__(self, stream: Stream):
-        self._stream, self.held = stream, bytearray()
-
-    async def fill(self) -> bool:
-        """Wait for more; False at the end."""
-        data = await self._stream.receive()
-        self.held += data
-        return bool(data)
-
-    async def until(self, end: bytes, limit: int, what: str) -> bytes:
-        """The bytes before `end`, which is read too."""
-        looked = 0
-        while (place := self.held.find(end, looked)) < 0:
-            if len(self.held) > limit:
-                raise Trouble("protocol", f"{what} longer than {limit} bytes")
-            looked = max(len(self.held) - len(end) + 1, 0)
-            if not await self.fill():
-                raise Trouble("protocol", self._ended(what))
-        found = bytes(self.held[:place])
-        del self.held[: place + len(end)]
-        return found
-
-    def _ended(self, what: str) -> str:
-        return f"the connection ended within {what}" if self.held else f"the connection ended before {what}"
-
-    async def exactly(self, size: int) -> bytes:
-        while len(self.held) < size:
-            if not await self.fill():
-                raise Trouble("protocol", f"the connection ended after {len(self.held)} of {size} bytes")
-        found = bytes(self.held[:size])
-        del self.held[:size]
-        return found
-
-    async def rest(self, limit: int) -> bytes:
-        while await self.fill():
-            if len(self.held) > limit:
-                raise too_large(limit)
-        return bytes(self.held)
-
-
-def too_large(limit: int) -> Trouble:
-    return Trouble("expectation", f"the answer is larger than {limit} bytes (max_body_bytes)")
-
-
-async def _final_head(reader: _Reader) -> Answer:
+async def _final_head(reader: Reader) -> Answer:
     for _ in range(MAX_INTERIM_ANSWERS):
         answer = _head(await reader.until(b"\r\n\r\n", MAX_HEAD_BYTES, "the headers"))
         if answer.status >= 200 or answer.status == 101:
@@ -140,7 +92,7 @@ def _header(line: str) -> tuple[str, str]:
     return name.lower(), value.strip(" \t")
 
 
-async def _body(reader: _Reader, method: str, answer: Answer, limit: int, trace: Trace) -> bytes:
+async def _body(reader: Reader, method: str, answer: Answer, limit: int, trace: Trace) -> bytes:
     """RFC 9112, section 6.3."""
     if method == "HEAD" or answer.status in (101, 204, 304):
         body = b""
@@ -156,7 +108,7 @@ async def _body(reader: _Reader, method: str, answer: Answer, limit: int, trace:
     return body
 
 
-async def _counted(reader: _Reader, said: str, limit: int) -> bytes:
+async def _counted(reader: Reader, said: str, limit: int) -> bytes:
     lengths = {text.strip() for text in said.split(",")}
     length = lengths.pop()
     if lengths or _LENGTH.fullmatch(length) is None:
@@ -166,7 +118,7 @@ async def _counted(reader: _Reader, said: str, limit: int) -> bytes:
     return await reader.exactly(int(length))
 
 
-async def _chunks(reader: _Reader, limit: int) -> bytes:
+async def _chunks(reader: Reader, limit: int) -> bytes:
     body = bytearray()
     while True:
         line = await reader.until(b"\r\n", _LINE_BYTES, "the size of a chunk")

@@ -13,7 +13,8 @@ from hpack.exceptions import HPACKError
 
 from wedsync_agent.probes.base import Trace, Trouble
 from wedsync_agent.probes.connecting import Stream
-from wedsync_agent.probes.http1 import MAX_HEADERS, Answer, Headers, too_large
+from wedsync_agent.probes.http1 import MAX_HEADERS, Answer, Headers
+from wedsync_agent.probes.reading import too_large
 
 # Of these a connection would be said to have forbidden ones (RFC 9113, section 8.2.2).
 _HOP_BY_HOP = {"connection", "host", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
@@ -26,7 +27,7 @@ async def exchange(
     max_body: int, trace: Trace,
 ) -> Answer:  # fmt: skip
     """Send and read, as http1.exchange. Raises Trouble."""
-    trace.watch.enter("first_byte")
+    trace.watch.enter("first_byte_ms")
     spoken = _Conversation(stream, max_body, trace)
     pseudo = [(":method", method), (":authority", authority), (":scheme", scheme), (":path", target)]
     sent = [(name.lower(), value) for name, value in headers if name.lower() not in _HOP_BY_HOP]
@@ -103,7 +104,7 @@ class _Conversation:
             raise Trouble("protocol", f"the connection was ended: {_named(event.error_code)}")
 
     def _head(self, event: h2.events.ResponseReceived) -> None:
-        self._trace.watch.enter("download")
+        self._trace.watch.enter("download_ms")
         received = [(str(name), str(value)) for name, value in event.headers or []]
         if len(received) > MAX_HEADERS:
             raise Trouble("protocol", f"more than {MAX_HEADERS} headers")

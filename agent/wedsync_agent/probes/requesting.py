@@ -208,7 +208,7 @@ async def _connected(place: Place, config: CheckConfig, trace: Trace, around: Su
         raise Trouble("configuration", f"proxy: {error}") from error
     if proxy.scheme != "http":
         raise Trouble("configuration", "proxy: send an http URL; what goes through it can be TLS")
-    trace.watch.enter("dns_lookup")
+    trace.watch.enter("dns_lookup_ms")
     # The name's address is judged here and handed to the proxy: what the proxy would resolve it to is not known.
     address = (await connecting.addresses_of(place.host, around, config.ip_version))[0]
     stream = await connecting.connect(proxy.host, proxy.port, _any_family(config), trace, around)

@@ -14,11 +14,11 @@ from wedsync_agent.probes.redaction import Missing
 log = logging.getLogger(__name__)
 DEFAULT_CONCURRENCY = 500
 _WAITED_FOR: Mapping[Phase, str] = {
-    "dns_lookup": "the name was not resolved",
-    "connection": "there was no connection",
-    "tls_handshake": "the TLS handshake did not end",
-    "first_byte": "nothing was answered",
-    "download": "the answer did not end",
+    "dns_lookup_ms": "the name was not resolved",
+    "connection_ms": "there was no connection",
+    "tls_handshake_ms": "the TLS handshake did not end",
+    "first_byte_ms": "nothing was answered",
+    "download_ms": "the answer did not end",
 }
 
 
@@ -92,8 +92,7 @@ class Runner:
 def _late(check: Check, trace: Trace) -> Trouble | None:
     limits = [check.config.expected_response_time_ms, check.expected.response_time_ms]
     limit = min((one for one in limits if one), default=None)
-    took = trace.watch.so_far().total_ms
-    if limit is None or took <= limit:
+    if limit is None or (took := trace.watch.so_far().total_ms) <= limit:
         return None
     return Trouble("slow", f"it took {took:.0f} ms, expected at most {limit} ms")
 

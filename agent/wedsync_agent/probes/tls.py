@@ -36,7 +36,7 @@ async def secure(
     stream: Stream, host: str, config: CheckConfig, trace: Trace, protocols: tuple[str, ...] = ()
 ) -> ssl.SSLObject:
     """The handshake, in its phase, with what was seen of certificates. Raises Trouble."""
-    trace.watch.enter("tls_handshake")
+    trace.watch.enter("tls_handshake_ms")
     try:
         made = context(config.verify_tls, config.ca_certificate, config.min_tls_version, protocols)
     except (ssl.SSLError, ValueError) as error:
@@ -95,7 +95,7 @@ def _told(der: bytes) -> dict[str, Any]:
     try:
         one = x509.load_der_x509_certificate(der)
         return {
-            "subject": _name(one.subject),
+            "subject": name_of(one),
             "issuer": _name(one.issuer),
             "not_before": _moment(one.not_valid_before_utc),
             "not_after": _moment(one.not_valid_after_utc),
@@ -111,9 +111,13 @@ def names_of(certificate: x509.Certificate) -> list[str]:
     """The DNS names and addresses that it is for."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         return []
     return [*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))]
+
+
+def name_of(certificate: x509.Certificate) -> str:
+    return _name(certificate.subject)
 
 
 def _name(name: x509.Name) -> str:

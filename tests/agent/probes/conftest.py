@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from wedsync_agent.probes import Check, Outcome, Surroundings, run
 
+from tests.agent.probes.certificates import Authority
+
 LOOPBACK = tuple(ipaddress.ip_network(text) for text in ("127.0.0.0/8", "::1/128"))
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -122,3 +124,22 @@ def dripping(at_once: bytes, dripped: bytes = b"", every: float = 0.01) -> Behav
             await writer.drain()
 
     return behave
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def tls(authority: Authority) -> Callable[..., ssl.SSLContext]:
+    """A server's context: `tls("expired")`, `tls("good", "h2")`."""
+
+    def made(leaf: str, *protocols: str) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*authority.files[leaf])
+        if protocols:
+            context.set_alpn_protocols(protocols)
+        return context
+
+    return made

@@ -252,21 +252,22 @@ def test_what_is_no_whole_answer_within_bounds_is_a_failure(serve, answer, told)
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "told"),
+    "behaviour",
     [
-        (dripping(b""), "nothing was answered within 0.2 seconds"),
-        (dripping(b"H", b"T"), "the answer did not end"),
-        (dripping(OK + b"Content-Length: 100000\r\n\r\n", b"x"), "the answer did not end"),
-        (dripping(CHUNKED, b"1\r\nx\r\n"), "the answer did not end"),
+        dripping(b""),
+        dripping(b"H", b"T"),
+        dripping(OK + b"X: ", b"x"),
+        dripping(OK + b"Content-Length: 100000\r\n\r\n", b"x"),
+        dripping(CHUNKED, b"1\r\nx\r\n"),
     ],
 )
-def test_what_drips_or_hangs_is_left_at_the_timeout_with_what_was_seen(serve, behaviour, told):
+def test_what_drips_or_hangs_is_left_at_the_timeout(serve, behaviour):
     began = time.monotonic()
-    outcome = probed("http", timeout=0.2, url=serve(behaviour).url)
-    assert (outcome.status, outcome.network_info["ip"]) == ("timeout", "127.0.0.1")
-    assert told in outcome.error_message
-    assert outcome.timing.total_ms >= 200
-    assert time.monotonic() - began < 3
+    outcome = probed("http", timeout=0.1, url=serve(behaviour).url)
+    assert outcome.status == "timeout"
+    assert outcome.error_message.endswith("within 0.1 seconds")
+    assert outcome.timing.total_ms >= 100
+    assert time.monotonic() - began < 5
 
 
 def test_a_reset_is_told_as_the_connection_that_was_lost(serve):
