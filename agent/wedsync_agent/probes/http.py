@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from wedsync_agent.checks import Assertion, CheckConfig
-from wedsync_agent.probes import assertions
+from wedsync_agent.probes import assertions, excerpts
 from wedsync_agent.probes.assertions import Seen
 from wedsync_agent.probes.base import Check, Surroundings, Trace, Trouble
 from wedsync_agent.probes.http1 import Answer
-from wedsync_agent.probes.redaction import MASK
 from wedsync_agent.probes.requesting import fetch, request_of, unpacked
 
 
@@ -29,7 +28,7 @@ def seen_of(answer: Answer, config: CheckConfig, trace: Trace, since_ms: float =
     unpack = partial(unpacked, answer, config.max_body_bytes)
     seen = Seen(answer.status, answer.joined, unpack, lambda: trace.watch.so_far().total_ms - since_ms)
     if config.sample_bytes:
-        trace.body_sample = sample(seen.body, config, trace)
+        trace.body_sample = excerpts.beginning(seen.body, config, trace)
     return seen
 
 
@@ -47,12 +46,3 @@ def judge(
     told += assertions.failures(seen, expected, trace.vault.fill)
     if failures := [failure for failure in told if failure]:
         raise Trouble("expectation", "; ".join(failures))
-
-
-def sample(text: str, config: CheckConfig, trace: Trace) -> str:
-    """The beginning of the body. What is hidden is hidden before the cut, which would leave a part of it."""
-    beginning = text[: config.sample_bytes + max(trace.vault.longest(), 4096)]
-    for pattern in config.redact:
-        beginning = assertions.pattern(pattern).sub(MASK, beginning)
-    hidden = str(trace.vault.clean(beginning))
-    return hidden.encode()[: config.sample_bytes].decode("utf-8", "ignore")

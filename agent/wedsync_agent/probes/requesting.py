@@ -130,6 +130,7 @@ async def fetch(
             _hide(trace.vault, value)
         location = answer.joined.get("location") if answer.status in _REDIRECTS else None
         if not follow or not location:
+            trace.watch.pause()
             return answer
         hops.append({"url": request.url[:2000], "status_code": answer.status, "ip": trace.network.get("ip")})
         trace.network["redirects"] = hops
