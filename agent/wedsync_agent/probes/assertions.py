@@ -121,8 +121,8 @@ def failure(seen: Seen, one: Assertion, fill: Fill) -> str | None:
         return None if not any(fits) else f"{name} {_WORDS[one.op]} {_shown(wanted)}"
     if any(fits):
         return None
-    saw = "" if one.source == "body" else f" is {_shown(found[0])},"
-    return f"{name}{saw} expected {_WORDS[one.op]} {_shown(wanted)}"
+    expected = " ".join(filter(None, ("expected", _WORDS[one.op], _shown(wanted))))
+    return f"{name}: {expected}" if one.source == "body" else f"{name} is {_shown(found[0])}, {expected}"
 
 
 def _equals(value: Any, wanted: Any) -> bool:

@@ -18,18 +18,21 @@ async def probe(check: Check, trace: Trace, around: Surroundings) -> None:
     request = request_of(config.method, check.url, config.headers, config.body, config.auth, trace.vault)
     answer = await fetch(request, config.follow_redirects, config, trace, around, {})
     seen = seen_of(answer, config, trace)
+    keep_sample(seen, config, trace)
     codes = [*config.expected_status_codes, *check.expected.status_codes]
     contents = (config.expected_content, check.expected.content)
     judge(seen, codes, config.follow_redirects, contents, config.assertions, trace)
 
 
 def seen_of(answer: Answer, config: CheckConfig, trace: Trace, since_ms: float = 0.0) -> Seen:
-    """The answer to be judged; a sample of its body is in the trace where one is asked for."""
+    """The answer to be judged; `since_ms` is how long the run had taken when it was asked for."""
     unpack = partial(unpacked, answer, config.max_body_bytes)
-    seen = Seen(answer.status, answer.joined, unpack, lambda: trace.watch.so_far().total_ms - since_ms)
+    return Seen(answer.status, answer.joined, unpack, lambda: trace.watch.so_far().total_ms - since_ms)
+
+
+def keep_sample(seen: Seen, config: CheckConfig, trace: Trace) -> None:
     if config.sample_bytes:
         trace.body_sample = excerpts.beginning(seen.body, config, trace)
-    return seen
 
 
 def judge(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from wedsync_agent.probes import cookies
 from wedsync_agent.probes.base import Trace, Trouble
 from wedsync_agent.probes.connecting import Stream
 from wedsync_agent.probes.reading import Reader, too_large
@@ -55,9 +56,16 @@ async def exchange(stream: Stream, method: str, sent: bytes, max_body: int, trac
     await reader.fill()
     trace.watch.enter("download_ms")
     answer = await _final_head(reader)
-    trace.status_code, trace.headers = answer.status, answer.joined
+    note(answer, trace)
     answer.body = await _body(reader, method, answer, max_body, trace)
     return answer
+
+
+def note(answer: Answer, trace: Trace) -> None:
+    """The head, whatever becomes of the body. Nobody else may see the cookies that came with it."""
+    for value in cookies.values(answer.headers):
+        trace.vault.hide(value)
+    trace.status_code, trace.headers = answer.status, answer.joined
 
 
 async def tunnel(stream: Stream, sent: bytes) -> int:

@@ -11,6 +11,9 @@ from urllib.parse import quote, quote_plus
 
 MASK = "********"
 _REFERENCE = re.compile(r"\{\{\s*(?:secret:(?P<secret>[^}\s]{1,200})|(?P<name>[A-Za-z_][A-Za-z0-9_]{0,99}))\s*\}\}")
+# Shorter values of headers and cookies (`X-Auth-Mode: on`, `lang=en`) give no access, and would blot out what they have
+# in common with other texts.
+SHORTEST_TELLING = 6
 _TELLING = re.compile(r"auth|cookie|token|secret|session|password|api-?key|credential", re.IGNORECASE)
 
 

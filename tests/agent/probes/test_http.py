@@ -78,6 +78,15 @@ def test_secrets_come_out_nowhere(serve):
     assert "host: 127.0.0.1" in outcome.response_body_sample
 
 
+def test_what_a_redirect_or_a_broken_answer_gives_away_is_hidden_too(serve):
+    cut = b"HTTP/1.1 200 OK\r\nSet-Cookie: sid=abcdefgh; Path=/\r\nContent-Length: 10\r\n\r\nshort"
+    target = serve(answering(page(b"", "302 Found", Location="/in?code=xyz123"), cut))
+    outcome = probed("http", url=f"{target.url}/login?token=qrs456")
+    assert outcome.response_headers["set-cookie"] == "sid=********; Path=/"
+    assert outcome.network_info["redirects"][0]["url"] == f"{target.url}/login"
+    assert "xyz123" not in str(outcome.columns())
+
+
 def test_a_sample_is_cut_after_secrets_are_hidden(serve):
     target = serve(answering(page(b"12345 s3cret-word and more")))
     given = around(secrets={"pw": "s3cret-word"})
@@ -116,17 +125,17 @@ def test_a_check_that_cannot_be_run_says_what_to_send_instead(serve, said, told)
     ("assertion", "told"),
     [
         ({"source": "json", "path": "$.items[*].id", "op": "equals", "value": 2}, None),
-        ({"source": "json", "path": "$.items[-1].id", "op": "equals", "value": 1}, "$.items[-1].id is 2, expected  1"),
+        ({"source": "json", "path": "$.items[-1].id", "op": "equals", "value": 1}, "$.items[-1].id is 2, expected 1"),
         ({"source": "json", "path": "$.items[9]", "op": "missing"}, None),
         ({"source": "json", "path": "['a b']", "op": "equals", "value": True}, None),
-        ({"source": "json", "path": "['a b']", "op": "equals", "value": 1}, "['a b'] is true, expected  1"),
+        ({"source": "json", "path": "['a b']", "op": "equals", "value": 1}, "['a b'] is true, expected 1"),
         ({"source": "json", "path": "$.gone", "op": "equals", "value": 1}, "$.gone is missing"),
         ({"source": "json", "path": "$.items[*].id", "op": "not_equals", "value": 2}, "$.items[*].id is 2"),
         ({"source": "json", "path": "$.items[0].id", "op": "greater", "value": 0.5}, None),
         ({"source": "header", "path": "X-Kind", "op": "matches", "value": "^we(dding)$"}, None),
         ({"source": "header", "path": "X-Gone", "op": "exists"}, "header X-Gone is missing"),
         ({"source": "body", "op": "not_contains", "value": "items"}, 'the body contains "items"'),
-        ({"source": "body", "op": "matches", "value": "(a+)+$"}, 'the body expected to match "(a+)+$"'),
+        ({"source": "body", "op": "matches", "value": "(a+)+$"}, 'the body: expected to match "(a+)+$"'),
         ({"source": "status", "op": "less", "value": 300}, None),
         ({"source": "time_ms", "op": "less", "value": 60000}, None),
     ],
