@@ -10,6 +10,7 @@ import struct
 import time
 
 import pytest
+from wedsync_agent.probes import connecting
 
 from tests.agent.probes.conftest import answering, around, dripping, page, probed, request_in
 
@@ -347,6 +348,22 @@ def test_ipv4_and_ipv6_can_be_chosen_and_are_raced_otherwise(serve):
     assert probed("http", around(resolve=resolve), url=url).network_info["ip"] == "127.0.0.1"
     assert probed("http", around(resolve=resolve), url=url, ip_version="6").problem == "connect"
     assert probed("http", url=target.url, ip_version="6").error_message == "127.0.0.1 has no IPv6 address"
+
+
+def test_an_address_that_does_not_answer_gets_a_head_start_and_no_more(serve, monkeypatch):
+    dialled = connecting._dialled
+
+    async def hangs(loop, address, port):
+        await asyncio.sleep(60 if address == "127.0.0.2" else 0)
+        return await dialled(loop, address, port)
+
+    async def resolve(host):
+        return ["127.0.0.2", "127.0.0.1"]
+
+    monkeypatch.setattr(connecting, "_dialled", hangs)
+    monkeypatch.setattr(connecting, "HEAD_START_SECONDS", 0.01)
+    url = f"http://two.example:{serve(answering(page())).port}/"
+    assert probed("http", around(resolve=resolve), url=url).network_info["ip"] == "127.0.0.1"
 
 
 def test_a_check_goes_through_a_proxy_to_a_checked_address(serve):
