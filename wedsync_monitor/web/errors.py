@@ -131,6 +131,15 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return page_not_found(request, exception)
 
 
+def no_nul_in_paths(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware: a path with a NUL names nothing, for PostgreSQL stores no text with one and refuses to look it up."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        return not_found(request, Http404()) if "\0" in request.path_info else get_response(request)
+
+    return answer
+
+
 class DatabaseOutageMiddleware:
     """Pages and endpoints outside DRF say 503 and not 500 while the database is away."""
 
