@@ -205,7 +205,8 @@ def test_other_media_types_and_methods_are_named(send):
 def test_without_a_valid_credential_nothing_is_stored(send, asset, now, person):
     asset("web-01")
     sample = {"asset_name": "web-01", "metric_name": "m", "metric_value": 1}
-    assert Client().post(URL, sample, "application/json").status_code == 401
+    assert Client().post(URL, sample, "application/json").json()["detail"].startswith("Send Authorization")
+    assert "is unknown" in send(sample, secret="wst_wrong").json()["detail"]
     assert send(sample, secret="wst_wrong").status_code == 401
     assert send(sample, secret="wsa_wrong").status_code == 401
     viewer = tokens.issue(person(Role.VIEWER), "test", now)
