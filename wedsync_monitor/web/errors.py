@@ -121,7 +121,7 @@ def is_outage(error: Exception) -> bool:
     return isinstance(error, OperationalError | InterfaceError) and isinstance(error, DatabaseError)
 
 
-FOR_PROGRAMS = ("/api/", "/v1/")
+FOR_PROGRAMS = ("/api/", "/v1/", "/ping/", "/write", "/query")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
