@@ -327,7 +327,7 @@ def _key_of(given: JsonSample) -> SeriesKey | tuple[str, str]:
             given.metric_name,
             given.metric_type,
             given.metric_unit or "",
-            given.metric_labels,
+            {name: value for name, value in labels if value},  # in queries an empty label is none
             given.collection_method,
         )
         if problem := key.problem():

@@ -119,6 +119,11 @@
     node.plot = new uPlot(options, columns, node);
   }
 
+  // The API says why, and what to ask for instead.
+  function refused(answer) {
+    return answer.json().then((problem) => Promise.reject({ reason: `The chart could not be loaded: ${problem.detail}` }));
+  }
+
   function load(node) {
     if (node.dataset.chartJson) {
       node.answer = JSON.parse(document.getElementById(node.dataset.chartJson).textContent);
@@ -126,9 +131,9 @@
       return;
     }
     fetch(node.dataset.chartUrl, { headers: { Accept: "application/json" } })
-      .then((answer) => (answer.ok ? answer.json() : Promise.reject(answer.status)))
+      .then((answer) => (answer.ok ? answer.json() : refused(answer)))
       .then((answer) => { node.answer = answer; draw(node, answer); })
-      .catch(() => { if (!node.answer) { node.textContent = "The chart could not be loaded"; } });
+      .catch((error) => { if (!node.answer) { node.textContent = error.reason || "The chart could not be loaded"; } });
   }
 
   function each(visit) {
