@@ -8,13 +8,14 @@ from typing import Any
 
 from msgspec import inspect
 
-_STEP = re.compile(r"\.(?P<field>[^.\[]+)|\[(?P<place>\d+|\.\.\.)\]")
+_STEP = re.compile(r"\.(?P<field>[^.\[]+)|\[(?P<place>\d{1,9}|\.\.\.)\]")
 _AT = " - at `$"
 
 
 def advised(structure: Any, value: Any, complaint: str) -> str:
     """msgspec's complaint of `value`, with what may stand there where it does not say so itself."""
-    fault, at, path = complaint.partition(_AT)
+    # What was sent stands in the complaint, and may look like a place itself.
+    fault, at, path = complaint.rpartition(_AT) if _AT in complaint else (complaint, "", "")
     if fault.startswith("Invalid "):
         known, advice = _values(_types_at(structure, value, path)), "send one of"
     elif fault.startswith("Object contains unknown field"):
@@ -62,7 +63,9 @@ def _inside(kind: inspect.Type, field: str | None) -> list[inspect.Type]:
 def _part(value: Any, field: str | None, place: str | None) -> Any:
     if isinstance(value, dict) and field is not None:
         return value.get(field)
-    return value[int(place)] if isinstance(value, list) and place and place.isdigit() else None
+    if isinstance(value, list) and place is not None and place.isdigit() and int(place) < len(value):
+        return value[int(place)]
+    return None
 
 
 def _values(kinds: Iterable[inspect.Type]) -> list[str]:

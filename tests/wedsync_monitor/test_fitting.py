@@ -41,6 +41,14 @@ def test_the_values_and_fields_at_the_place_are_named(value, problem):
     assert problem_with(Group, value) == problem
 
 
+@pytest.mark.parametrize("text", ["x - at `$[99]", "x - at `$.listed[" + "9" * 5000 + "]", "`$.", ""])
+def test_a_value_that_looks_like_a_place_leads_nowhere(text):
+    told = problem_with(Group, {"listed": [{"type": "compared", "operator": text}]})
+    assert (told or "").endswith("; send one of: gt, lt - at `$.listed[0].operator`")
+    assert problem_with(list[Compared], [{"type": "compared", "operator": "gt", text or "x": 1}]) is not None
+    assert problem_with(Group, {f"{text} - at `$.listed[9]": 1}) is not None
+
+
 def test_of_tagged_structures_the_one_that_is_meant_is_named():
     told = problem_with(Compared | Silent, {"type": "silent", "operator": "gt"})
     assert told == "Object contains unknown field `operator`; the fields are: type, seconds"

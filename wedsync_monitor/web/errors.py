@@ -127,7 +127,10 @@ FOR_PROGRAMS = ("/api/", "/v1/", "/ping/", "/write", "/query")
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Nothing is at this path: programs are told so in the format of all errors, people by a page."""
     if request.path.startswith(FOR_PROGRAMS):
-        return problem_json(404, "There is no such path here; /api/schema lists those that there are.")
+        return problem_json(
+            404,
+            "There is no such path here; /api/schema lists those under /api/monitoring/, docs/ways-in.md the others.",
+        )
     return page_not_found(request, exception)
 
 
