@@ -1,7 +1,7 @@
 """The one way out: HTTP requests to addresses that users name, which are hostile until proven otherwise.
 
-A name is resolved once, all its addresses are checked, and the connection goes to a checked one: what the name
-resolves to later does not matter. Redirects are not followed. Private ranges are reached only where
+A name is resolved once, all its addresses are checked (wedsync_agent.guard), and the connection goes to a checked one:
+what the name resolves to later does not matter. Redirects are not followed. Private ranges are reached only where
 WEDSYNC_ALLOWED_NETWORKS names them, cloud metadata addresses never. One deadline holds for the whole request, from the
 name to the last byte, whatever the other side does.
 """
@@ -15,26 +15,17 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
+from wedsync_agent.guard import Forbidden, Network, checked, refusal
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-METADATA: tuple[Network, ...] = tuple(
-    ipaddress.ip_network(text)
-    for text in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32", "192.0.0.192/32")
-)
 TIMEOUT_SECONDS = 10.0
 MAX_ANSWER_BYTES = 256 * 1024
-
-
-class Forbidden(Exception):
-    """The address may not be reached from here."""
 
 
 class Unreachable(Exception):
@@ -57,18 +48,6 @@ def allowed_networks() -> list[Network]:
     return [ipaddress.ip_network(text, strict=False) for text in settings.OUTGOING_ALLOWED_NETWORKS]
 
 
-def refusal(address: Address, allowed: Iterable[Network]) -> str | None:
-    """Why `address` may not be reached, or None where it may. An IPv4 address inside IPv6 is judged as itself."""
-    address = _unwrapped(address)
-    if any(address in network for network in METADATA):
-        return f"{address} is a link-local or metadata address, which is never reached"
-    if any(address in network for network in allowed):
-        return None
-    if not address.is_global or address.is_multicast:
-        return f"{address} is in a private network; an operator can allow it with WEDSYNC_ALLOWED_NETWORKS"
-    return None
-
-
 def refusal_of_url(url: str) -> str | None:
     """Why the IP address that stands in `url` may not be reached. None where a name stands there: what that is the
     address of is judged whenever it is sent to."""
@@ -79,27 +58,13 @@ def refusal_of_url(url: str) -> str | None:
     return refusal(address, allowed_networks())
 
 
-def _unwrapped(address: Address) -> Address:
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
-        nat64 = ipaddress.ip_network("64:ff9b::/96")
-        if inner is None and address in nat64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        return inner or address
-    return address
-
-
 def checked_addresses(host: str, port: int, resolve: Resolver | None = None) -> list[str]:
     """The addresses of `host`, all checked. Raises Forbidden where any of them is, and Unreachable."""
     try:
         found = (resolve or _resolve)(host, port)
     except (OSError, UnicodeError) as error:
         raise Unreachable(f"{host} does not resolve: {type(error).__name__}: {error}") from error
-    addresses = list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
-    allowed = allowed_networks()
-    for text in addresses:
-        if reason := refusal(ipaddress.ip_address(text), allowed):
-            raise Forbidden(f"{host}: {reason}")
+    addresses = checked(host, (str(entry[4][0]) for entry in found), allowed_networks())
     if not addresses:
         raise Unreachable(f"{host} has no address")
     return addresses
@@ -220,3 +185,9 @@ def _beginning(response: http.client.HTTPResponse, connection: _PinnedConnection
         if connection.remaining_seconds() > 0:
             raise
     return bytes(read[:MAX_ANSWER_BYTES])
+
+
+__all__ = [
+    "Answer", "Forbidden", "Unreachable", "allowed_networks", "checked_addresses", "parts_of", "refusal",
+    "refusal_of_url", "request",
+]  # fmt: skip
