@@ -61,6 +61,14 @@ def create_rules() -> None:
     _create("Missing heartbeat", silent, {}, "high", "A job failed, or did not say in time that it ran.")
 
 
+def create_check_rule() -> None:
+    """The rule on checks that are down, where it is missing; called until checks have been run for the first time."""
+    failing = {"metric_name": "check_failing", "operator": "gt", "threshold": 0}
+    # A check that is down says so with every result: the first opens, and the first good one is waited for.
+    failing |= {"aggregation": "max", "time_window": 60}
+    _create("Check down", failing, {}, "high", "A target is down as seen from outside, after its check's thresholds.")
+
+
 def create_own_rules() -> None:
     """Rules on the limits of the system itself; called once, when its own asset is made."""
     for limit in LIMITS:

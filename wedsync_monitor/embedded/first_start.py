@@ -53,11 +53,14 @@ def prepare(data_dir: Path, demo: bool = False) -> None:
         from alerts import defaults
         from assets import enrolment
         from assets.metrics import head
+        from synthetic.models import ProbeLocation
         from wedsync_monitor.selfmonitoring import recording
 
         head.make_ahead(datetime.now(UTC))
         enrolment.enrol_this_machine(platform.node() or "localhost", data_dir / "agent-key", datetime.now(UTC))
         defaults.create_rules()
+        if not ProbeLocation.objects.exists():
+            defaults.create_check_rule()
         if recording.create_asset():
             defaults.create_own_rules()
         defaults.create_heartbeat_rule()
