@@ -31,9 +31,9 @@ class CheckSerializer(StrictSerializer):
             "id", "check_name", "check_type", "target_url", "target_host", "target_port", "check_config",
             "expected_response", "check_frequency", "timeout_seconds", "retry_attempts", "locations",
             "alert_on_failure", "failure_threshold", "success_threshold", "business_impact_score", "is_enabled",
-            "created_at", "updated_at",
+            "slo_target_percent", "asset_id", "created_at", "updated_at",
         ]  # fmt: skip
-        read_only_fields = ["created_at", "updated_at"]
+        read_only_fields = ["asset_id", "created_at", "updated_at"]
 
 
 class ListedCheckSerializer(CheckSerializer):

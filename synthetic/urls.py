@@ -2,10 +2,12 @@
 
 from django.urls import path
 
-from synthetic import api
+from synthetic import api, trying_api
 
 urlpatterns = [
     path("synthetic/checks", api.Checks.as_view(), name="checks"),
+    path("synthetic/checks/test", trying_api.TryUnsaved.as_view(), name="check-test-unsaved"),
     path("synthetic/checks/<uuid:pk>", api.Check.as_view(), name="check"),
     path("synthetic/checks/<uuid:pk>/results", api.CheckResults.as_view(), name="check-results"),
+    path("synthetic/checks/<uuid:pk>/test", trying_api.TryCheck.as_view(), name="check-test"),
 ]
