@@ -220,6 +220,9 @@ class SyntheticCheckResult(models.Model):
     is_counted = models.BooleanField(
         **schema.fixed(True), help_text="False where it says nothing of the target: the prober was at fault."
     )
+    in_maintenance = models.BooleanField(
+        **schema.fixed(False), help_text="Its asset was in planned maintenance: it is no downtime."
+    )
     created_at = schema.created_at()
 
     class Meta:

@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 from django.db import connection, transaction
 
+from assets import planned
 from assets.metrics import ingestion
 from synthetic import scheduling, series, verdict
 from synthetic.models import CheckPlace, ResultStatus, SyntheticCheck, SyntheticCheckResult
@@ -64,6 +65,7 @@ def take_in(results: Collection[Result], now: datetime) -> int:
         places = _places(results)
         ours = [one for one in sorted(results, key=lambda one: one.at) if (one.check_id, one.location) in places]
         rows = [_row(one, places[one.check_id, one.location].synthetic_check) for one in ours]
+        _mark_maintenance(rows)
         SyntheticCheckResult.objects.bulk_create(rows, ignore_conflicts=True)
         told = _judge(ours, rows, places, now)
         _settle([places[key] for key in {(one.check_id, one.location) for one in ours}])
@@ -90,6 +92,18 @@ def _row(result: Result, check: SyntheticCheck) -> SyntheticCheckResult:
     return SyntheticCheckResult(
         id=result.id, synthetic_check=check, location=result.location, is_counted=result.is_counted, **columns
     )
+
+
+def _mark_maintenance(rows: Sequence[SyntheticCheckResult]) -> None:
+    """It is asked now, and stays so: what is planned later makes no earlier downtime undone."""
+    by_minute: dict[datetime, list[SyntheticCheckResult]] = {}
+    for row in rows:
+        by_minute.setdefault(row.check_timestamp.replace(second=0, microsecond=0), []).append(row)
+    for of_minute in by_minute.values():
+        assets = {asset for row in of_minute if (asset := row.synthetic_check.asset_id) is not None}
+        covered = planned.in_maintenance(assets, max(row.check_timestamp for row in of_minute))
+        for row in of_minute:
+            row.in_maintenance = row.synthetic_check.asset_id in covered
 
 
 def _judge(

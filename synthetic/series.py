@@ -46,17 +46,17 @@ def samples_of(told: Told) -> Iterator[Sample]:
     result, check = told.result, told.result.synthetic_check
     at, by_check, location = result.check_timestamp, {"check": check.check_name}, result.location or ""
     if told.overall in UP_VALUES:
-        yield _sample(check.asset_id, "check_up", UP_VALUES[told.overall], at, by_check)
-        yield _sample(check.asset_id, "check_failing", _failing(check, told.overall), at, by_check)
+        yield sample(check.asset_id, "check_up", UP_VALUES[told.overall], at, by_check)
+        yield sample(check.asset_id, "check_failing", _failing(check, told.overall), at, by_check)
     by_location = by_check | {"location": location}
     if told.here in UP_VALUES:
-        yield _sample(check.asset_id, "check_location_up", UP_VALUES[told.here], at, by_location)
+        yield sample(check.asset_id, "check_location_up", UP_VALUES[told.here], at, by_location)
     if result.status in (ResultStatus.SUCCESS, ResultStatus.FAILURE) and result.response_time_ms is not None:
         # A timeout or a refused connection says nothing of how fast the target answers.
-        yield _sample(check.asset_id, "check_duration_ms", result.response_time_ms, at, by_location)
+        yield sample(check.asset_id, "check_duration_ms", result.response_time_ms, at, by_location)
     days = _days_left(result.certificate_info)
     if days is not None:
-        yield _sample(check.asset_id, "certificate_days", days, at, by_location)
+        yield sample(check.asset_id, "certificate_days", days, at, by_location)
 
 
 def _failing(check: SyntheticCheck, overall: State) -> float:
@@ -72,11 +72,12 @@ def withdraw(asset_id: UUID, check_name: str) -> None:
     """Say that nothing alarms under this name any more: the check was renamed, disabled, deleted, or told not to."""
     now = datetime.now(UTC)
     try:
-        ingestion.store_samples([_sample(asset_id, "check_failing", 0.0, now, {"check": check_name})], now)
+        ingestion.store_samples([sample(asset_id, "check_failing", 0.0, now, {"check": check_name})], now)
     except (Unavailable, psycopg.Error) as error:
         log.warning("the alarm of the check %s stays until a person resolves it: %s", check_name, error)
 
 
-def _sample(asset_id: UUID | None, name: str, value: float, at: datetime, labels: Mapping[str, str]) -> Sample:
+def sample(asset_id: UUID | None, name: str, value: float, at: datetime, labels: Mapping[str, str]) -> Sample:
+    """One sample of a series of checks."""
     key = SeriesKey(name, "gauge", _UNITS.get(name, ""), labels, "synthetic")
     return Sample(str(asset_id), key, int(at.timestamp() * 1000), value)

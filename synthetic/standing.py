@@ -3,7 +3,7 @@
 A check is `down` or `up` by its verdict (synthetic.verdict), and `degraded` where it is up and one of its locations
 sees it down or the last probe failed. Without a verdict its results say it: `down` once the last `failure_threshold`
 probes failed in a row. Uptime is the share of probes that succeeded, in percent; those that say nothing of the target,
-because their prober was at fault, do not count.
+because their prober was at fault, and those in planned maintenance do not count.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from synthetic.verdict import State
 DAY = timedelta(hours=24)
 STATUSES = ("up", "down", "degraded", "unknown")
 HISTORY = 1000
+# Planned maintenance is no downtime.
+IS_MEASURED = Q(in_maintenance=False)
 IS_GOOD = Q(status=ResultStatus.SUCCESS)
 
 
@@ -80,7 +82,10 @@ def of_checks(check_ids: list[UUID] | QuerySet[SyntheticCheck], now: datetime) -
         synthetic_check__in=check_ids, is_counted=True, check_timestamp__gt=now - DAY, check_timestamp__lte=now
     )
     counted = recent.values("synthetic_check").annotate(
-        total=Count("pk"), good=Count("pk", filter=IS_GOOD), mean=Avg("response_time_ms"), last=Max("check_timestamp")
+        total=Count("pk", filter=IS_MEASURED),
+        good=Count("pk", filter=IS_GOOD & IS_MEASURED),
+        mean=Avg("response_time_ms", filter=IS_MEASURED),
+        last=Max("check_timestamp"),
     )
     own = recent.filter(synthetic_check=OuterRef("synthetic_check"))
     last_good = own.filter(IS_GOOD).order_by("-check_timestamp").values("check_timestamp")[:1]
@@ -121,7 +126,7 @@ def summary_of(rows: QuerySet[SyntheticCheck], now: datetime) -> dict[str, Any]:
     thresholds = dict(rows.order_by().values_list("pk", "failure_threshold"))
     known = of_checks(list(thresholds), now)
     statuses = [one.status(thresholds[pk]) for pk, one in known.items()]
-    uptimes = [100 * one.good / one.total for one in known.values()]
+    uptimes = [100 * one.good / one.total for one in known.values() if one.total]
     times = [one.mean_ms for one in known.values() if one.mean_ms is not None]
     return {
         "total_checks": len(thresholds),
@@ -166,8 +171,8 @@ def within(check: SyntheticCheck, span: Span) -> QuerySet[SyntheticCheckResult]:
 
 
 def counted(check: SyntheticCheck, span: Span) -> QuerySet[SyntheticCheckResult]:
-    """The results that say something of the target."""
-    return within(check, span).filter(is_counted=True)
+    """The results that say something of the target, and were not in maintenance."""
+    return within(check, span).filter(IS_MEASURED, is_counted=True)
 
 
 class _Percentile95(Aggregate):

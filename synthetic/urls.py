@@ -9,5 +9,6 @@ urlpatterns = [
     path("synthetic/checks/test", trying_api.TryUnsaved.as_view(), name="check-test-unsaved"),
     path("synthetic/checks/<uuid:pk>", api.Check.as_view(), name="check"),
     path("synthetic/checks/<uuid:pk>/results", api.CheckResults.as_view(), name="check-results"),
+    path("synthetic/checks/<uuid:pk>/slo", api.CheckObjective.as_view(), name="check-objective"),
     path("synthetic/checks/<uuid:pk>/test", trying_api.TryCheck.as_view(), name="check-test"),
 ]

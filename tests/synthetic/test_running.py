@@ -29,7 +29,7 @@ def results(check):
 
 
 def test_a_target_that_goes_down_opens_an_alert_that_resolves_when_it_is_back(check, target, run_at, now):
-    defaults.create_check_rule()
+    defaults.create_check_rules()
     booking, told = check("booking", failure_threshold=2, business_impact_score=9), []
     story = [200, 503, 503, 200, 200]
     for minute, target.status in enumerate(story):
