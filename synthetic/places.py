@@ -125,6 +125,21 @@ def _move(found: Collection[CheckPlace], location: str, now: datetime) -> None:
         cursor.execute(_MOVE, [list(column) for column in zip(*moved, strict=True)])
 
 
+@transaction.atomic
+def heard_of(location: str, missed: Mapping[UUID, int], now: datetime) -> None:
+    """Checks of a location that schedules by itself were run, after so many slots that it missed: they are due at their
+    next slot, and overdue where nothing is heard of them any more."""
+    rows = CheckPlace.objects.filter(location=location, synthetic_check__in=list(missed), next_run_at__isnull=False)
+    moved = []
+    for place in rows.select_related("synthetic_check").select_for_update(of=("self",)).order_by("pk"):
+        every = timedelta(seconds=place.synthetic_check.check_frequency)
+        slot = scheduling.slot_after(place.synthetic_check_id, location, every, now)
+        moved.append((place.pk, slot, None, missed[place.synthetic_check_id]))
+    if moved:
+        with connection.cursor() as cursor:
+            cursor.execute(_MOVE, [list(column) for column in zip(*moved, strict=True)])
+
+
 def release(place_ids: Collection[UUID], now: datetime) -> None:
     """What was claimed and is not run after all is due again."""
     rows = CheckPlace.objects.filter(pk__in=place_ids, next_run_at__isnull=False)

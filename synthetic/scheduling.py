@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from assets.scraping.schedule import next_slot
+from assets.scraping import schedule
 
 # Between the attempts of one run.
 RETRY_PAUSE_SECONDS = 1.0
@@ -19,7 +19,12 @@ _GRACE = timedelta(seconds=15)
 
 def slot_after(check_id: object, location: str, every: timedelta, now: datetime) -> datetime:
     """The first slot of the check at the location after `now`."""
-    return next_slot(f"{check_id} {location}", every, now)
+    return schedule.next_slot(f"{check_id} {location}", every, now)
+
+
+def offset_of(check_id: object, location: str, every: timedelta) -> timedelta:
+    """Where the slots lie: whole intervals after 1970 and so much more."""
+    return schedule.offset_of(f"{check_id} {location}", every)
 
 
 def missed_slots(due_at: datetime, now: datetime, every: timedelta) -> int:
