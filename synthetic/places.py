@@ -28,6 +28,7 @@ _MOVE = """
     SET next_run_at = moved.slot, busy_until = moved.busy, missed = place.missed + moved.missed
     FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[], %s::bigint[]) AS moved (id, slot, busy, missed)
     WHERE place.id = moved.id"""
+_ARRANGED_AT_ONCE = 50
 _STORED = ("check_name", "target_url", "target_host", "asset_id", "alert_on_failure", "is_enabled")
 
 
@@ -36,11 +37,11 @@ def locations_of(check: SyntheticCheck) -> set[str]:
 
 
 def before_saving(check: SyntheticCheck, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the check its asset, and end what is told under its old name; answers the options of its save."""
+    """Give the check its asset once it is to run, and end what is told under its old name; answers the options of its save."""
     stored = SyntheticCheck.objects.filter(pk=check.pk).values(*_STORED).first()
     host = ownership.host_of(check.target_url, check.target_host)
     moved = stored is not None and ownership.host_of(stored["target_url"], stored["target_host"]) != host
-    if check.asset_id is None or moved:
+    if check.is_enabled and (check.asset_id is None or moved):
         check.asset = ownership.asset_of(check)
     if stored is not None and stored["asset_id"] is not None and not _is_told_as(check, stored):
         _withdraw(check.pk, stored["asset_id"], stored["check_name"])
@@ -81,9 +82,10 @@ def arrange(check: SyntheticCheck, now: datetime) -> None:
 
 
 def arrange_new(now: datetime) -> int:
-    """Arrange checks that came in otherwise (by SQL), and those whose asset was deleted; answers how many."""
+    """Arrange checks that came in otherwise (by SQL), and those whose asset was deleted, some at a time: whoever runs
+    checks does it in between. Answers how many."""
     placed = Exists(CheckPlace.objects.filter(synthetic_check=OuterRef("pk")))
-    found = list(SyntheticCheck.objects.filter(~placed | Q(asset=None))[:1000])
+    found = list(SyntheticCheck.objects.filter(~placed | Q(asset=None, is_enabled=True))[:_ARRANGED_AT_ONCE])
     for check in found:
         check.save(update_fields=["asset"])
     return len(found)
@@ -144,12 +146,6 @@ def release(place_ids: Collection[UUID], now: datetime) -> None:
     """What was claimed and is not run after all is due again."""
     rows = CheckPlace.objects.filter(pk__in=place_ids, next_run_at__isnull=False)
     rows.update(busy_until=None, next_run_at=now)
-
-
-def next_due(location: str) -> datetime | None:
-    """When the next check is due at the location."""
-    rows = CheckPlace.objects.filter(location=location, next_run_at__isnull=False)
-    return rows.order_by("next_run_at").values_list("next_run_at", flat=True).first()
 
 
 def overdue(now: datetime) -> dict[str, int]:

@@ -23,6 +23,8 @@ from synthetic.models import CheckPlace, ResultStatus, SyntheticCheck, Synthetic
 from synthetic.series import Told
 from synthetic.verdict import Seen, State, Thresholds, Verdict
 
+# Results of checks that run as often tell of themselves often enough.
+_OFTEN_SECONDS = 30
 _SETTLE = """
     UPDATE synthetic_check_places AS place
     SET state = settled.state, state_since = settled.since, failures_in_a_row = settled.failures,
@@ -137,6 +139,19 @@ def _count(place: CheckPlace, result: Result) -> None:
     place.last_status = result.columns["status"]
     if result.is_counted:
         place.last_result_at = result.at
+
+
+def restate(now: datetime) -> int:
+    """Tell the verdicts of checks that run seldom again, for rules that look at minutes only; answers how many."""
+    rare = SyntheticCheck.objects.filter(is_enabled=True, asset__isnull=False, check_frequency__gt=_OFTEN_SECONDS)
+    samples = [
+        sample
+        for check in rare.prefetch_related("places")
+        for sample in series.verdict_of(check, overall_of(check, check.places.all(), now), now)
+    ]
+    if samples:
+        ingestion.store_samples(samples, now)
+    return len(samples) // 2
 
 
 def overall_of(check: SyntheticCheck, places: Iterable[CheckPlace], now: datetime) -> State:

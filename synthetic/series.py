@@ -44,11 +44,8 @@ class Told:
 def samples_of(told: Told) -> Iterator[Sample]:
     """The samples of a result, at its own time."""
     result, check = told.result, told.result.synthetic_check
-    at, by_check, location = result.check_timestamp, {"check": check.check_name}, result.location or ""
-    if told.overall in UP_VALUES:
-        yield sample(check.asset_id, "check_up", UP_VALUES[told.overall], at, by_check)
-        yield sample(check.asset_id, "check_failing", _failing(check, told.overall), at, by_check)
-    by_location = by_check | {"location": location}
+    at, by_location = result.check_timestamp, {"check": check.check_name, "location": result.location or ""}
+    yield from verdict_of(check, told.overall, at)
     if told.here in UP_VALUES:
         yield sample(check.asset_id, "check_location_up", UP_VALUES[told.here], at, by_location)
     if result.status in (ResultStatus.SUCCESS, ResultStatus.FAILURE) and result.response_time_ms is not None:
@@ -57,6 +54,14 @@ def samples_of(told: Told) -> Iterator[Sample]:
     days = _days_left(result.certificate_info)
     if days is not None:
         yield sample(check.asset_id, "certificate_days", days, at, by_location)
+
+
+def verdict_of(check: SyntheticCheck, overall: State, at: datetime) -> Iterator[Sample]:
+    """The samples of the verdict over all locations, none where it is unknown."""
+    if overall in UP_VALUES:
+        by_check = {"check": check.check_name}
+        yield sample(check.asset_id, "check_up", UP_VALUES[overall], at, by_check)
+        yield sample(check.asset_id, "check_failing", _failing(check, overall), at, by_check)
 
 
 def _failing(check: SyntheticCheck, overall: State) -> float:

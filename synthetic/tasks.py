@@ -4,9 +4,14 @@ from datetime import UTC, datetime
 
 from celery import shared_task
 
-from synthetic import objectives
+from synthetic import objectives, results
 
 
 @shared_task
 def tell_burning() -> None:
     objectives.tell_burning(datetime.now(UTC))
+
+
+@shared_task
+def restate_verdicts() -> None:
+    results.restate(datetime.now(UTC))

@@ -11,6 +11,7 @@ from alerts.models import AlertInstance
 from assets.metrics import query
 from assets.metrics.query import SeriesSelector
 from synthetic import places
+from synthetic import results as results_module
 from synthetic.models import CheckPlace, ProbeSecret, SyntheticCheck, SyntheticCheckResult
 from tests.alerts.rounds import evaluate
 
@@ -135,6 +136,17 @@ def test_a_check_belongs_to_the_asset_of_its_targets_name_or_to_a_service_made_f
     assert places.arrange_new(now) == 2
     same.refresh_from_db()
     assert same.asset.asset_name == "db.example"
+
+
+def test_the_verdict_of_a_check_that_runs_seldom_is_told_in_between_while_it_holds(check, target, run_at, now):
+    target.status = 500
+    daily = check("daily", check_frequency=3600)
+    check("often", check_frequency=10)
+    run_at(now)
+    assert results_module.restate(now + 30 * MINUTE) == 1
+    assert newest(daily, "check_failing", now + 30 * MINUTE) == [1]
+    # By then it was not heard of for two turns: nothing is known any more.
+    assert results_module.restate(now + 125 * MINUTE) == 0
 
 
 def test_what_came_in_by_sql_is_run_too(check, now):

@@ -34,6 +34,7 @@ TICKS = (
     ("assets.tasks.recount_series", 3600),
     ("assets.tasks.forget_discoveries", 3600),
     ("synthetic.tasks.tell_burning", 60),
+    ("synthetic.tasks.restate_verdicts", 30),
     ("wedsync_monitor.tasks.maintain_partitions", 3600),
     ("wedsync_monitor.tasks.note_beat", 5),
     ("wedsync_monitor.tasks.observe_system", 15),
