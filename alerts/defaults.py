@@ -61,6 +61,20 @@ def create_rules() -> None:
     _create("Missing heartbeat", silent, {}, "high", "A job failed, or did not say in time that it ran.")
 
 
+def create_check_rules() -> None:
+    """The rules on checks, where they are missing; called until checks have been run for the first time."""
+    failing = {"metric_name": "check_failing", "operator": "gt", "threshold": 0}
+    # A check that is down says so with every result: the first opens, and the first good one is waited for.
+    failing |= {"aggregation": "max", "time_window": 60}
+    _create("Check down", failing, {}, "high", "A target is down as seen from outside, after its check's thresholds.")
+    for pace, rate, severity in (("fast", 14.4, "critical"), ("slow", 6, "high")):
+        burning = {"metric_name": f"check_burn_rate_{pace}", "operator": "gte", "threshold": rate}
+        burning |= {"aggregation": "max", "time_window": 120}
+        _create(
+            f"Error budget burns {pace}", burning, {}, severity, f"A check spends its budget {rate:g} times too fast."
+        )
+
+
 def create_own_rules() -> None:
     """Rules on the limits of the system itself; called once, when its own asset is made."""
     for limit in LIMITS:

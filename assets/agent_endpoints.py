@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 
 from assets import agents, authentication, enrolment
 from assets.authentication import AgentKeyAuthentication, IsAgent
-from assets.models import AgentHealth, AgentKey, MonitoringAgent
+from assets.models import AgentHealth, AgentKey, AgentType, MonitoringAgent
 from wedsync_monitor import audit
 
 KEY: dict[str, serializers.Field[Any, Any, Any, Any]] = {
@@ -134,6 +134,7 @@ class HeartbeatView(AgentEndpoint):
             "AgentConfiguration",
             {
                 "config_version": serializers.CharField(),
+                "agent_type": serializers.ChoiceField(choices=AgentType.choices),
                 "collection_interval": serializers.IntegerField(),
                 "compression_enabled": serializers.BooleanField(),
                 "agent_config": serializers.DictField(),

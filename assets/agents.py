@@ -83,12 +83,13 @@ def configuration_of(agent: MonitoringAgent) -> dict[str, Any]:
     """What the agent is to do, its secrets opened for it, and the version by which it sees a change."""
     interval = reporting_interval(agent.asset) or agent.collection_interval
     config = {
+        "agent_type": agent.agent_type,
         "collection_interval": interval,
         "compression_enabled": agent.compression_enabled,
         "agent_config": secrets.reveal(agent.agent_config),
     }
     # Over the sealed form: opening it must not be needed to see that nothing changed.
-    raw = msgspec.json.encode([interval, agent.compression_enabled, agent.agent_config])
+    raw = msgspec.json.encode([agent.agent_type, interval, agent.compression_enabled, agent.agent_config])
     return {"config_version": hashlib.blake2b(raw, digest_size=8).hexdigest(), **config}
 
 

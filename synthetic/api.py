@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from assets.api import requested_span
-from synthetic import standing
+from synthetic import objectives, standing
 from synthetic.models import CheckType, SyntheticCheck
 from wedsync_monitor import policy
 from wedsync_monitor.policy import Verb
@@ -31,9 +31,9 @@ class CheckSerializer(StrictSerializer):
             "id", "check_name", "check_type", "target_url", "target_host", "target_port", "check_config",
             "expected_response", "check_frequency", "timeout_seconds", "retry_attempts", "locations",
             "alert_on_failure", "failure_threshold", "success_threshold", "business_impact_score", "is_enabled",
-            "created_at", "updated_at",
+            "slo_target_percent", "asset_id", "created_at", "updated_at",
         ]  # fmt: skip
-        read_only_fields = ["created_at", "updated_at"]
+        read_only_fields = ["asset_id", "created_at", "updated_at"]
 
 
 class ListedCheckSerializer(CheckSerializer):
@@ -117,6 +117,34 @@ SPAN_PARAMETERS = [
     OpenApiParameter("to", str, description="ISO 8601 with a time zone; now where left out."),
     OpenApiParameter("range", str, enum=["1h", "6h", "24h", "7d", "30d"], description="24h where left out."),
 ]
+
+
+OBJECTIVE = inline_serializer(
+    "CheckObjective",
+    {
+        "objective_percent": serializers.FloatField(),
+        "period_days": serializers.IntegerField(),
+        "availability_percent": serializers.FloatField(allow_null=True),
+        "error_budget_remaining_percent": serializers.FloatField(allow_null=True, help_text="Below 0: overspent."),
+        "total_checks": serializers.IntegerField(),
+        "failed_checks": serializers.IntegerField(),
+        "maintenance": serializers.ChoiceField(choices=["excluded"], help_text="What becomes of planned maintenance."),
+        "excluded_in_maintenance": serializers.IntegerField(help_text="Results that were left out for that."),
+        "burn_rates": serializers.ListField(child=serializers.DictField()),
+    },
+)
+
+
+class CheckObjective(APIView):
+    """How a check's objective stands: availability over 30 days, its error budget, and how fast that burns."""
+
+    policy_resource = "synthetic"
+
+    @extend_schema(responses={200: OBJECTIVE})
+    def get(self, request: Request, pk: UUID) -> Response:
+        refuse_unknown(request, set())
+        rows = policy.permitted(request.user, Verb.READ, "synthetic", SyntheticCheck.objects.all())
+        return Response(objectives.objective_of(get_object_or_404(rows, pk=pk), timezone.now()))
 
 
 class CheckResults(APIView):

@@ -1,6 +1,9 @@
 """Django's entry into the synthetic app."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import pre_delete
 
 
 class SyntheticConfig(AppConfig):
@@ -14,4 +17,11 @@ class SyntheticConfig(AppConfig):
 
         policy.register(*POLICIES)
         registry.register("synthetic.configuration")
-        audit.track(*(self.get_model(name) for name in ("SyntheticCheck",)))
+        audit.track(*(self.get_model(name) for name in ("SyntheticCheck", "ProbeSecret")))
+        pre_delete.connect(_forget, sender=self.get_model("SyntheticCheck"))
+
+
+def _forget(instance: Any, **_: object) -> None:
+    from synthetic import places
+
+    places.forget(instance)

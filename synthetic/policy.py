@@ -5,7 +5,13 @@ from wedsync_monitor.policy import OPERATIONS, Policy, Role, managed_by
 POLICIES = (
     Policy(
         "synthetic",
-        ("synthetic.SyntheticCheck", "synthetic.SyntheticCheckResult"),
+        (
+            "synthetic.SyntheticCheck",
+            "synthetic.SyntheticCheckResult",
+            "synthetic.CheckPlace",
+            "synthetic.ProbeLocation",
+        ),
         managed_by(OPERATIONS, (Role.DEVELOPER, Role.VIEWER)),
     ),
+    Policy("probe_secrets", ("synthetic.ProbeSecret",), managed_by(OPERATIONS)),
 )

@@ -1,7 +1,9 @@
 """What stored results say of checks: status, uptime, response times; unknown and null where there are none.
 
-A check is `down` once the last `failure_threshold` probes failed in a row, `degraded` where the last one failed and
-these are fewer, and `up` where the last one succeeded. Uptime is the share of probes that succeeded, in percent.
+A check is `down` or `up` by its verdict (synthetic.verdict), and `degraded` where it is up and one of its locations
+sees it down or the last probe failed. Without a verdict its results say it: `down` once the last `failure_threshold`
+probes failed in a row. Uptime is the share of probes that succeeded, in percent; those that say nothing of the target,
+because their prober was at fault, and those in planned maintenance do not count.
 """
 
 from __future__ import annotations
@@ -14,11 +16,15 @@ from uuid import UUID
 from django.db.models import Aggregate, Avg, Count, F, FloatField, Max, OuterRef, Q, QuerySet, Subquery
 
 from assets.spans import Span
-from synthetic.models import ResultStatus, SyntheticCheck, SyntheticCheckResult
+from synthetic import results, verdict
+from synthetic.models import CheckPlace, ResultStatus, SyntheticCheck, SyntheticCheckResult
+from synthetic.verdict import State
 
 DAY = timedelta(hours=24)
 STATUSES = ("up", "down", "degraded", "unknown")
 HISTORY = 1000
+# Planned maintenance is no downtime.
+IS_MEASURED = Q(in_maintenance=False)
 IS_GOOD = Q(status=ResultStatus.SUCCESS)
 
 
@@ -31,8 +37,14 @@ class Standing:
     mean_ms: float | None = None
     last_check: datetime | None = None
     failures_in_a_row: int = 0
+    verdict: State | None = None
+    is_down_somewhere: bool = False
 
     def status(self, failure_threshold: int) -> str:
+        if self.verdict is State.UP:
+            return "degraded" if self.is_down_somewhere or self.failures_in_a_row else "up"
+        if self.verdict is not None:
+            return str(self.verdict)
         if self.last_check is None:
             return "unknown"
         if not self.failures_in_a_row:
@@ -65,12 +77,15 @@ def stamp(moment: datetime | None) -> str | None:
 
 
 def of_checks(check_ids: list[UUID] | QuerySet[SyntheticCheck], now: datetime) -> dict[UUID, Standing]:
-    """What the last 24 hours say of each of these checks, in two queries; those without results are left out."""
+    """What the last 24 hours say of each of these checks, in three queries; those without results are left out."""
     recent = SyntheticCheckResult.objects.order_by().filter(
-        synthetic_check__in=check_ids, check_timestamp__gt=now - DAY, check_timestamp__lte=now
+        synthetic_check__in=check_ids, is_counted=True, check_timestamp__gt=now - DAY, check_timestamp__lte=now
     )
     counted = recent.values("synthetic_check").annotate(
-        total=Count("pk"), good=Count("pk", filter=IS_GOOD), mean=Avg("response_time_ms"), last=Max("check_timestamp")
+        total=Count("pk", filter=IS_MEASURED),
+        good=Count("pk", filter=IS_GOOD & IS_MEASURED),
+        mean=Avg("response_time_ms", filter=IS_MEASURED),
+        last=Max("check_timestamp"),
     )
     own = recent.filter(synthetic_check=OuterRef("synthetic_check"))
     last_good = own.filter(IS_GOOD).order_by("-check_timestamp").values("check_timestamp")[:1]
@@ -79,12 +94,31 @@ def of_checks(check_ids: list[UUID] | QuerySet[SyntheticCheck], now: datetime) -
         Q(last_good=None) | Q(check_timestamp__gt=F("last_good"))
     )
     in_a_row = dict(failing.values_list("synthetic_check").annotate(number=Count("pk")))
+    verdicts = _verdicts_of(check_ids, now)
     return {
         row["synthetic_check"]: Standing(
-            row["total"], row["good"], row["mean"], row["last"], in_a_row.get(row["synthetic_check"], 0)
+            row["total"],
+            row["good"],
+            row["mean"],
+            row["last"],
+            in_a_row.get(row["synthetic_check"], 0),
+            *verdicts.get(row["synthetic_check"], (None, False)),
         )
         for row in counted
     }
+
+
+def _verdicts_of(check_ids: list[UUID] | QuerySet[SyntheticCheck], now: datetime) -> dict[UUID, tuple[State, bool]]:
+    """The verdict on each check that was judged, and whether one of its locations sees it down."""
+    judged: dict[UUID, list[CheckPlace]] = {}
+    rows = CheckPlace.objects.select_related("synthetic_check").order_by()
+    for place in rows.filter(synthetic_check__in=check_ids, last_result_at__isnull=False):
+        judged.setdefault(place.synthetic_check_id, []).append(place)
+    found = {}
+    for check_id, places in judged.items():
+        states = [results.standing_at(place.synthetic_check, place, now) for place in places]
+        found[check_id] = verdict.over(states), State.DOWN in states
+    return found
 
 
 def summary_of(rows: QuerySet[SyntheticCheck], now: datetime) -> dict[str, Any]:
@@ -92,7 +126,7 @@ def summary_of(rows: QuerySet[SyntheticCheck], now: datetime) -> dict[str, Any]:
     thresholds = dict(rows.order_by().values_list("pk", "failure_threshold"))
     known = of_checks(list(thresholds), now)
     statuses = [one.status(thresholds[pk]) for pk, one in known.items()]
-    uptimes = [100 * one.good / one.total for one in known.values()]
+    uptimes = [100 * one.good / one.total for one in known.values() if one.total]
     times = [one.mean_ms for one in known.values() if one.mean_ms is not None]
     return {
         "total_checks": len(thresholds),
@@ -115,12 +149,13 @@ def results_of(check: SyntheticCheck) -> QuerySet[SyntheticCheckResult]:
 
 def current_of(check: SyntheticCheck, now: datetime) -> dict[str, Any]:
     """The specification's current_status: the last result, and since when it is so."""
-    rows = results_of(check).filter(check_timestamp__lte=now)
+    rows = results_of(check).filter(check_timestamp__lte=now, is_counted=True)
     last, good = rows.first(), rows.filter(IS_GOOD).first()
     bad = rows.exclude(IS_GOOD)
     failures = bad.filter(check_timestamp__gt=good.check_timestamp).count() if good else bad.count()
     last_bad = bad.first()
-    standing = Standing(last_check=last.check_timestamp if last else None, failures_in_a_row=failures)
+    judged = _verdicts_of([check.pk], now).get(check.pk, (None, False))
+    standing = Standing(0, 0, None, last.check_timestamp if last else None, failures, *judged)
     return {
         "status": standing.status(check.failure_threshold),
         "response_time_ms": last.response_time_ms if last else None,
@@ -135,6 +170,11 @@ def within(check: SyntheticCheck, span: Span) -> QuerySet[SyntheticCheckResult]:
     return results_of(check).filter(check_timestamp__gt=span.start, check_timestamp__lte=span.end)
 
 
+def counted(check: SyntheticCheck, span: Span) -> QuerySet[SyntheticCheckResult]:
+    """The results that say something of the target, and were not in maintenance."""
+    return within(check, span).filter(IS_MEASURED, is_counted=True)
+
+
 class _Percentile95(Aggregate):
     """Interpolated, as numpy.percentile is; results without a value are left out."""
 
@@ -145,7 +185,7 @@ class _Percentile95(Aggregate):
 def performance_of(check: SyntheticCheck, span: Span) -> dict[str, Any]:
     """The specification's performance_metrics, in one query: the rows of a year stay in the database."""
     found = (
-        within(check, span)
+        counted(check, span)
         .order_by()
         .aggregate(
             total=Count("pk"),
@@ -173,8 +213,8 @@ def history_of(check: SyntheticCheck, span: Span) -> list[dict[str, Any]]:
 
 
 def availability_of(check: SyntheticCheck, span: Span) -> list[dict[str, Any]]:
-    counted = (
-        within(check, span)
+    by_location = (
+        counted(check, span)
         .order_by("location")
         .values("location")
         .annotate(total=Count("pk"), good=Count("pk", filter=IS_GOOD), mean=Avg("response_time_ms"))
@@ -185,5 +225,5 @@ def availability_of(check: SyntheticCheck, span: Span) -> list[dict[str, Any]]:
             "uptime_percentage": percent(row["good"], row["total"]),
             "avg_response_time_ms": rounded(row["mean"]),
         }
-        for row in counted
+        for row in by_location
     ]

@@ -34,7 +34,7 @@ OPEN = {
     "schema", "docs",  # the same for everybody
 }  # fmt: skip
 # What holds an agent key or an enrolment token, and no person (tests.assets.test_agents_api, …metrics.test_endpoint).
-FOR_AGENTS = {"enrol", "heartbeat", "agent-configuration", "rotate-key", "offer"}
+FOR_AGENTS = {"enrol", "heartbeat", "agent-configuration", "rotate-key", "offer", "agent-checks", "agent-check-results"}
 # What takes agents' keys and the tokens of people with the verb SEND (tests.assets.metrics).
 WAYS_IN = {"metrics", "prometheus-write", "influx-write", "otlp-metrics"}
 REST = ("/api/monitoring/", "/api/v1/")

@@ -140,6 +140,9 @@ EVALUATION_LATENESS_SECONDS = env.int("WEDSYNC_EVALUATION_LATENESS_SECONDS", def
 
 # Private networks that webhooks and probes may reach, as CIDRs; cloud metadata addresses never.
 OUTGOING_ALLOWED_NETWORKS = env.list("WEDSYNC_ALLOWED_NETWORKS", default=[])
+# What this server's own probes call the place from which they look, and host:port that answer unless it is cut off.
+PROBE_LOCATION = env.str("WEDSYNC_PROBE_LOCATION", default="local")
+PROBE_REFERENCES = env.list("WEDSYNC_PROBE_REFERENCES", default=[])
 # The folder of the lists of scrape targets; a job names files in it and nothing else of this machine.
 FILE_SD_DIR = Path(env.str("WEDSYNC_FILE_SD", default=str(DATA_DIR / "file_sd")))
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from wedsync_agent.guard import Network
 
 DEFAULT_COLLECTORS = ("cpu", "memory", "swap", "disk", "disk_io", "network", "load", "processes", "services")
 
@@ -20,6 +23,7 @@ class Local:
     spool: Path
     ca_file: str | None = None
     max_spool_bytes: int = 256 * 1024 * 1024
+    allowed_networks: tuple[Network, ...] = ()  # private ones that checks may reach
 
     @classmethod
     def from_environment(cls) -> Local:
@@ -30,7 +34,13 @@ class Local:
         spool = Path(os.environ.get("WEDSYNC_SPOOL", "/var/lib/wedsync-agent"))
         key_file = Path(os.environ.get("WEDSYNC_AGENT_KEY_FILE", str(spool / "key")))
         megabytes = int(os.environ.get("WEDSYNC_SPOOL_MEGABYTES", "256"))
-        return cls(server, key_file, spool, os.environ.get("WEDSYNC_CA_FILE"), megabytes * 1024 * 1024)
+        named = filter(None, os.environ.get("WEDSYNC_ALLOWED_NETWORKS", "").split(","))
+        try:
+            allowed = tuple(ipaddress.ip_network(text.strip(), strict=False) for text in named)
+        except ValueError as error:
+            raise SystemExit(f"WEDSYNC_ALLOWED_NETWORKS: {error}; write networks as 10.0.0.0/8,fd00::/8") from error
+        ca_file = os.environ.get("WEDSYNC_CA_FILE")
+        return cls(server, key_file, spool, ca_file, megabytes * 1024 * 1024, allowed)
 
     def key(self) -> str | None:
         """The agent's key; None where there is none yet."""
@@ -81,6 +91,7 @@ class Collection:
     network_interfaces: tuple[str, ...] | None = None
     compress: bool = True
     version: str = ""
+    runs_checks: bool = False
 
     @classmethod
     def from_server(cls, answer: dict[str, Any]) -> Collection:
@@ -101,4 +112,5 @@ class Collection:
             network_interfaces=tuple(interfaces) if interfaces is not None else None,
             compress=bool(answer.get("compression_enabled", True)),
             version=str(answer.get("config_version", "")),
+            runs_checks=answer.get("agent_type") == "synthetic",
         )

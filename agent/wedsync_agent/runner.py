@@ -14,8 +14,10 @@ import httpx
 import psutil
 
 from wedsync_agent import __version__, discovery, wire
+from wedsync_agent.checking import FETCH_SECONDS, Checking
 from wedsync_agent.collectors import collect, exporter, network
 from wedsync_agent.configuration import Collection, Local
+from wedsync_agent.probing import Prober
 from wedsync_agent.sampling import Between, next_interval
 from wedsync_agent.spool import Spool
 from wedsync_agent.transport import Sender, client
@@ -48,7 +50,7 @@ class Runner:
 
     def run(self) -> None:
         """Work until `stopping` is set."""
-        loops = (self._look, self._send, self._talk)
+        loops = (self._look, self._send, self._talk, self._check)
         threads = [threading.Thread(target=self._forever, args=(loop,), daemon=True) for loop in loops]
         for thread in threads:
             thread.start()
@@ -134,6 +136,29 @@ class Runner:
                 said_at = time.monotonic()
             if pause:
                 self.stopping.wait(pause)
+
+    def _check(self) -> None:
+        """As a location of synthetic checks, while the server wants this agent to be one."""
+        if not self.stopping.wait(1.0) and self.wanted.runs_checks:
+            spool = Spool(self.local.spool / "results", self.local.max_spool_bytes)
+            with contextlib.closing(spool), Prober() as prober:
+                self._run_checks(Checking(self.local, self.http, self._headers, spool, prober))
+
+    def _run_checks(self, checking: Checking) -> None:
+        reporting = threading.Thread(target=self._report, args=(checking,), daemon=True)
+        reporting.start()
+        fetched_at = -FETCH_SECONDS
+        while self.wanted.runs_checks and not self.stopping.is_set():
+            if time.monotonic() - fetched_at > FETCH_SECONDS:
+                fetched_at = time.monotonic()
+                with contextlib.suppress(httpx.HTTPError):  # the heartbeat says so
+                    checking.fetch()
+            checking.step(0.25)
+        reporting.join()
+
+    def _report(self, checking: Checking) -> None:
+        while self.wanted.runs_checks and not self.stopping.is_set():
+            self.stopping.wait(checking.report())
 
     def _talk(self) -> None:
         looked_at = -DISCOVERY_SECONDS

@@ -16,7 +16,7 @@ from alerts import models as alerts
 from assets import models as assets
 from capacity.models import CapacityForecast
 from remediation.models import RemediationAction, RemediationExecution
-from synthetic.models import SyntheticCheck, SyntheticCheckResult
+from synthetic.models import CheckPlace, ProbeLocation, ProbeSecret, SyntheticCheck, SyntheticCheckResult
 from wedsync_monitor.models import ApiToken, AuditEntry, DeadMansSwitch, MonitoringDashboard, User
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -153,7 +153,7 @@ def baseline(n: int) -> alerts.PerformanceBaseline:
 
 def check(n: int) -> SyntheticCheck:
     return SyntheticCheck.objects.create(
-        check_name=f"check-{n}", check_type="http", target_url="https://example.com",
+        check_name=f"check-{n}", check_type="http", target_url="https://203.0.113.7",  # which no probe may reach
         check_config={"headers": {"Authorization": SECRET}},
     )  # fmt: skip
 
@@ -236,6 +236,11 @@ MAKE: dict[str, Callable[[int], Model]] = {
     "alerts.PerformanceBaseline": baseline,
     "synthetic.SyntheticCheck": check,
     "synthetic.SyntheticCheckResult": result,
+    "synthetic.CheckPlace": lambda n: CheckPlace.objects.create(synthetic_check=check(n), location=f"place-{n}"),
+    "synthetic.ProbeLocation": lambda n: ProbeLocation.objects.create(location_name=f"place-{n}", seen_at=NOW),
+    "synthetic.ProbeSecret": lambda n: ProbeSecret.objects.create(
+        secret_name=f"secret-{n}", hosts=["wedsync.example"], secret={"value": SECRET}
+    ),
     "capacity.CapacityForecast": forecast,
     "remediation.RemediationAction": action,
     "remediation.RemediationExecution": execution,

@@ -28,9 +28,9 @@ CONFIGURED = {
     "assets.Heartbeat", "assets.ScrapeJob", "assets.CatalogueEntry",
     "alerts.AlertRule", "alerts.EscalationPolicy", "alerts.MaintenanceWindow", "alerts.PerformanceBaseline",
     "alerts.Silence", "alerts.OnCallSchedule", "alerts.OnCallOverride", "alerts.ContactPreference",
-    "synthetic.SyntheticCheck", "remediation.RemediationAction", "django_celery_beat.PeriodicTask",
-    "django_celery_beat.IntervalSchedule", "django_celery_beat.CrontabSchedule", "django_celery_beat.SolarSchedule",
-    "django_celery_beat.ClockedSchedule",
+    "synthetic.SyntheticCheck", "synthetic.ProbeSecret", "remediation.RemediationAction",
+    "django_celery_beat.PeriodicTask", "django_celery_beat.IntervalSchedule", "django_celery_beat.CrontabSchedule",
+    "django_celery_beat.SolarSchedule", "django_celery_beat.ClockedSchedule",
 }  # fmt: skip
 
 

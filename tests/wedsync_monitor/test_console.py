@@ -197,7 +197,7 @@ def test_a_tab_lists_what_is_stored_and_leads_to_its_configuration(signed_in, ta
     assert part.html in page.html
 
 
-@pytest.mark.parametrize("tab", ["synthetic", "capacity", "remediation"])
+@pytest.mark.parametrize("tab", ["capacity", "remediation"])
 def test_a_tab_that_nothing_runs_says_so(sre, tab):
     assert "in this version" in opened(sre, f"/admin/monitoring/{tab}").text
 

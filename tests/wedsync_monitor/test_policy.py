@@ -20,6 +20,7 @@ TABLE = {
     "assets": (THREE, {D, V}, {}),
     "agents": (THREE, {D, V}, {}),
     "synthetic": (THREE, {D, V}, {}),
+    "probe_secrets": (THREE, set(), {}),
     "scraping": (THREE, {D, V}, {}),
     "heartbeats": (THREE, {D, V}, {}),
     "metric_catalogue": (set(), EVERYBODY, {Verb.CHANGE: THREE}),

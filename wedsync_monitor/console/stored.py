@@ -42,11 +42,10 @@ LISTINGS = {
         "synthetic",
         lambda: SyntheticCheck.objects.order_by("check_name"),
         "Synthetic Checks",
-        "Probes that are configured",
+        "Probes from outside, and how often they run",
         "clock",
         {"Check": "check_name", "Type": "check_type", "Every (s)": "check_frequency", "Enabled": "is_enabled"},
         "No check is configured. Add one here or by the API.",
-        notice="Checks are stored; probes do not run in this version.",
     ),
     "capacity": Listing(
         "forecasts",

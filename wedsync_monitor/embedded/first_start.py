@@ -33,6 +33,8 @@ TICKS = (
     ("assets.tasks.tally_series", 60),
     ("assets.tasks.recount_series", 3600),
     ("assets.tasks.forget_discoveries", 3600),
+    ("synthetic.tasks.tell_burning", 60),
+    ("synthetic.tasks.restate_verdicts", 30),
     ("wedsync_monitor.tasks.maintain_partitions", 3600),
     ("wedsync_monitor.tasks.note_beat", 5),
     ("wedsync_monitor.tasks.observe_system", 15),
@@ -53,11 +55,14 @@ def prepare(data_dir: Path, demo: bool = False) -> None:
         from alerts import defaults
         from assets import enrolment
         from assets.metrics import head
+        from synthetic.models import ProbeLocation
         from wedsync_monitor.selfmonitoring import recording
 
         head.make_ahead(datetime.now(UTC))
         enrolment.enrol_this_machine(platform.node() or "localhost", data_dir / "agent-key", datetime.now(UTC))
         defaults.create_rules()
+        if not ProbeLocation.objects.exists():
+            defaults.create_check_rules()
         if recording.create_asset():
             defaults.create_own_rules()
         defaults.create_heartbeat_rule()

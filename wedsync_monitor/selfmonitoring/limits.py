@@ -81,6 +81,14 @@ LIMITS = (
         "{value:.0f} agents have stopped to report", window_seconds=300,
     ),
     Limit(
+        "Monitoring: checks are not run", "wedsync_checks_overdue", 0, 0, "high",
+        "{value:.0f} checks wait at the location {location}, and nobody runs them",
+    ),
+    Limit(
+        "Monitoring: a location is cut off", "wedsync_location_cut_off", 0, 0, "critical",
+        "The location {location} reaches nothing: it is cut off, or all that it looks at is down at once",
+    ),
+    Limit(
         "Monitoring: a dead man's switch is not reached", "wedsync_dead_mans_switch_silent_seconds", 600, 120, "high",
         "The dead man's switch {switch} has not been reached for {value:.0f} s",
     ),

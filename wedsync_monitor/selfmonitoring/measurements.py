@@ -62,6 +62,11 @@ METRICS: dict[str, Metric] = {
     "wedsync_dead_mans_switch_silent_seconds": Metric(
         "gauge", "seconds", "How long a dead man's switch has not been reached."
     ),
+    # Synthetic checks
+    "wedsync_checks_total": Metric("counter", "", "Runs of checks that ended, by location and status."),
+    "wedsync_checks_missed_total": Metric("counter", "", "Slots in which a check was not run, by location."),
+    "wedsync_checks_overdue": Metric("gauge", "", "Checks of a location that nobody runs."),
+    "wedsync_location_cut_off": Metric("gauge", "", "1 where a location can reach nothing of what it looks at."),
     # Agents and storage
     "wedsync_agents": Metric("gauge", "", "Agents that are active."),
     "wedsync_agents_silent": Metric("gauge", "", "Active agents that have stopped to report."),

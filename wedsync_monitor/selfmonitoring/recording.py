@@ -16,6 +16,7 @@ from assets.metrics import ingestion
 from assets.metrics.identity import SeriesKey
 from assets.metrics.wire import Sample
 from assets.models import InfrastructureAsset
+from synthetic import vitals as synthetic_vitals
 from wedsync_monitor.schema import free_name
 from wedsync_monitor.selfmonitoring import infrastructure, outlet
 from wedsync_monitor.selfmonitoring.measurements import METRICS, Measurement
@@ -38,6 +39,7 @@ OBSERVERS: Mapping[str, Observer] = {
     "delivery": alerts_vitals.delivery,
     "agents": assets_vitals.agents,
     "compaction": assets_vitals.compaction_backlog,
+    "checks": synthetic_vitals.checks,
     "counters": infrastructure.counted,
 }
 

@@ -50,7 +50,7 @@ def test_an_upgrade_makes_what_watches_itself_and_leaves_what_a_person_deleted(t
         rule_name="mine", metric_conditions=[{"metric_name": "a", "operator": "gt", "threshold": 1}]
     )
     first_start.prepare(tmp_path)
-    assert AlertRule.objects.count() == 1 + len(LIMITS) + 1
+    assert AlertRule.objects.count() == 1 + len(LIMITS) + 4
     AlertRule.objects.all().delete()
     first_start.prepare(tmp_path)
     assert AlertRule.objects.filter(pk=HEARTBEAT_RULE).exists()
