@@ -77,19 +77,22 @@ class _Plan:
         self.endings += [Ending(alert, rule, reason) for alert in given.orphans]
 
 
-def evaluate_due(now: datetime) -> Report:
-    """Evaluate every rule that is due at `now`."""
+def evaluate_due(now: datetime, say_alive: Callable[[], None] = lambda: None) -> Report:
+    """Evaluate every rule that is due at `now`. `say_alive` is called whenever a part of the round is done: the first
+    round of a process reads what is stored, which grows with the assets."""
     began = time.perf_counter()
     claims.begin_new_rules(now)
     taken = Claims(claims.take_due(now))
+    say_alive()
     report = Report()
     if taken.by_rule:
-        _evaluate(taken, now, report)
+        _evaluate(taken, now, report, say_alive)
+    say_alive()
     report.seconds = time.perf_counter() - began
     return report
 
 
-def _evaluate(taken: Claims, now: datetime, report: Report) -> None:
+def _evaluate(taken: Claims, now: datetime, report: Report, say_alive: Callable[[], None]) -> None:
     stored = AlertRule.objects.filter(pk__in=list(taken.by_rule))
     rules = {rule.pk: _guarded(taken.by_rule[rule.pk], partial(profiles.applied, rule, now)) or rule for rule in stored}
     # A rule that was deleted since it was claimed took its row along.
@@ -97,6 +100,7 @@ def _evaluate(taken: Claims, now: datetime, report: Report) -> None:
     live = _live(list(rules))
     plan, questions = _Plan(), _questions(taken, rules, live)
     shared = _share(taken, questions, now)
+    say_alive()
     for rule_id, claim in taken.by_rule.items():
         if question := questions.get(rule_id):
             given = _guarded(claim, partial(question.answer, shared, live[rule_id]))
@@ -107,6 +111,7 @@ def _evaluate(taken: Claims, now: datetime, report: Report) -> None:
             rule = rules[rule_id]
             plan.add(rule, Answer(0, [], live[rule_id]), rule.profile or SWITCHED_OFF)
             claim.said = rule.profile
+    say_alive()
     _write(plan, taken, now, report)
     taken.finish({rule_id: rule.evaluation_frequency for rule_id, rule in rules.items()}, now)
     report.rules = len(taken.by_rule)

@@ -13,11 +13,13 @@ from wedsync_monitor.readiness import EVALUATOR_SEEN
 
 @shared_task
 def evaluate_due_rules() -> None:
-    now = datetime.now(UTC)
-    report = evaluation.evaluate_due(now)
+    report = evaluation.evaluate_due(datetime.now(UTC), _evaluator_lives)
     if report.messages_due:
         deliver_due_notifications.delay()
-    cache.set(EVALUATOR_SEEN, now.timestamp(), timeout=None)
+
+
+def _evaluator_lives() -> None:
+    cache.set(EVALUATOR_SEEN, datetime.now(UTC).timestamp(), timeout=None)
 
 
 @shared_task

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,9 +15,10 @@ from django.db.models import Max
 
 from assets import health, presence
 from assets.health import Assessment, Facts
-from assets.metrics import ingestion, query
+from assets.metrics import ingestion, query, recent
 from assets.metrics.identity import SeriesKey
 from assets.metrics.query import SeriesSelector
+from assets.metrics.samples import Samples, Series
 from assets.metrics.wire import Sample
 from assets.models import AssetHealth, InfrastructureAsset
 
@@ -28,15 +29,13 @@ _LOCK = 0x7765645F_6865616C
 _METRICS = tuple(factor.metric_name for factor in health.FACTORS)
 
 
-def facts_of(assets: Sequence[InfrastructureAsset], now: datetime) -> dict[UUID, Facts]:
-    """What is known of each of `assets`; the worst of several series (mounts) counts. Five queries."""
+def facts_of(assets: Sequence[InfrastructureAsset], samples: Iterable[Samples], now: datetime) -> dict[UUID, Facts]:
+    """What is known of each of `assets`, with the `samples` of their metrics; the worst of several series (mounts)
+    counts. Three queries."""
     ids = tuple(asset.pk for asset in assets)
-    samples = query.read(SeriesSelector(_METRICS, ids), now - CURRENT, now)
-    lately, current, until = (int(moment.timestamp() * 1000) for moment in (now - LATELY, now - CURRENT, now))
-    means, newest = samples.aggregate("avg", lately, until), samples.aggregate("last", current, until)
     values: dict[UUID, dict[str, float]] = defaultdict(dict)
-    for series, value in zip(samples.series, np.where(np.isnan(means), newest, means).tolist(), strict=True):
-        if not np.isnan(value):
+    for one in samples:
+        for series, value in _current(one, now):
             known = values[series.asset_id]
             known[series.metric_name] = max(value, known.get(series.metric_name, value))
     reports = query.last_reports(list(ids), now - presence.SILENCE)
@@ -53,6 +52,15 @@ def facts_of(assets: Sequence[InfrastructureAsset], now: datetime) -> dict[UUID,
     }
 
 
+def _current(samples: Samples, now: datetime) -> Iterator[tuple[Series, float]]:
+    lately, current, until = (int(moment.timestamp() * 1000) for moment in (now - LATELY, now - CURRENT, now))
+    means, newest = samples.aggregate("avg", lately, until), samples.aggregate("last", current, until)
+    values = np.where(np.isnan(means), newest, means)
+    there = np.flatnonzero(~np.isnan(values))
+    for place, value in zip(there.tolist(), values[there].tolist(), strict=True):
+        yield samples.series[place], value
+
+
 def _open_severities(ids: Sequence[UUID]) -> dict[UUID, list[str]]:
     found: dict[UUID, list[str]] = defaultdict(list)
     rows = InfrastructureAsset.objects.filter(
@@ -64,7 +72,8 @@ def _open_severities(ids: Sequence[UUID]) -> dict[UUID, list[str]]:
 
 
 def assess_one(asset: InfrastructureAsset, now: datetime) -> Assessment:
-    return health.assess(facts_of([asset], now)[asset.pk], now)
+    samples = query.read(SeriesSelector(_METRICS, (asset.pk,)), now - CURRENT, now)
+    return health.assess(facts_of([asset], [samples], now)[asset.pk], now)
 
 
 def assess_all(now: datetime) -> int:
@@ -94,17 +103,19 @@ def _assess_all(now: datetime) -> int:
     if not assets:
         return 0
     before = AssetHealth.objects.aggregate(last=Max("assessed_at"))["last"]
-    facts = facts_of(assets, now)
-    judged = {asset.pk: health.assess(facts[asset.pk], now) for asset in assets}
+    # Round after round: what came in since the last one is read, and the rest is remembered.
+    kept = recent.of_this_process().read(dict.fromkeys(_METRICS, CURRENT), now, CURRENT)
+    facts = facts_of(assets, [one.samples for one in kept.values()], now)
+    judged = {asset.pk: health.verdict(facts[asset.pk], now) for asset in assets}
     rows = [
         AssetHealth(
             asset_id=pk,
-            health_status=one.status,
-            health_score=one.score,
+            health_status=status,
+            health_score=score,
             last_metric_timestamp=facts[pk].last_report,
             assessed_at=now,
         )
-        for pk, one in judged.items()
+        for pk, (status, score) in judged.items()
     ]
     columns = ["health_status", "health_score", "last_metric_timestamp", "assessed_at"]
     AssetHealth.objects.bulk_create(
@@ -114,7 +125,7 @@ def _assess_all(now: datetime) -> int:
         health_status="unknown", health_score=None, assessed_at=now
     )
     if before is None or minute_of(before) != minute_of(now):
-        _keep_scores({pk: one.score for pk, one in judged.items() if one.score is not None}, now)
+        _keep_scores({pk: score for pk, (_, score) in judged.items() if score is not None}, now)
     return len(rows)
 
 

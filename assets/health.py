@@ -18,10 +18,10 @@ departed, which is no illness; it is `unknown`, without score or advice, until i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-
-import numpy as np
+from itertools import pairwise
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,12 @@ class Assessment:
 def factor_score(value: float, warning: float, critical: float) -> float:
     """The piecewise linear score of the module's docstring."""
     end = critical + 2 * (critical - warning)
-    return float(np.interp(value, [warning / 2, warning, critical, end], [100, 75, 40, 0]))
+    for (left, high), (right, low) in pairwise(((warning / 2, 100), (warning, 75), (critical, 40), (end, 0))):
+        if value <= left:
+            return float(high)
+        if value <= right:
+            return high - (high - low) * (value - left) / (right - left)
+    return 0.0
 
 
 def has_departed(ephemeral: bool, last_report: datetime | None, expected_seconds: float, now: datetime) -> bool:
@@ -123,64 +128,97 @@ def has_departed(ephemeral: bool, last_report: datetime | None, expected_seconds
     return last_report is None or (now - last_report).total_seconds() >= MISSED_WARNING * expected_seconds
 
 
+class _Measured(NamedTuple):
+    """A factor that has data."""
+
+    factor: str
+    value: float
+    warning: float
+    critical: float
+    weight: float
+
+    @property
+    def status(self) -> str:
+        return _level(self.value, self.warning, self.critical)
+
+    @property
+    def score(self) -> float:
+        return factor_score(self.value, self.warning, self.critical)
+
+
+def verdict(facts: Facts, now: datetime) -> tuple[str, float | None]:
+    """Status and score of an asset at `now`, without the words of `assess`: for the rounds over all assets."""
+    return _verdict(_measured(facts, now))
+
+
 def assess(facts: Facts, now: datetime) -> Assessment:
     """Judge what is known of an asset at `now`."""
+    measured = _measured(facts, now)
+    whole = sum(one.weight for one in measured)
+    judged = tuple(_judged(one, facts, whole) for one in measured)
+    return Assessment(*_verdict(measured), judged, _advice(judged))
+
+
+def _measured(facts: Facts, now: datetime) -> list[_Measured]:
+    """The factors that have data; none where nothing is known."""
     departed = has_departed(facts.ephemeral, facts.last_report, facts.expected_interval_seconds, now)
     if facts.last_report is None or departed:
-        return Assessment("unknown", None, (), ())
-    judged = [
-        _judge(factor, facts.values[factor.metric_name]) for factor in FACTORS if factor.metric_name in facts.values
+        return []
+    found = [
+        _Measured(factor.name, facts.values[factor.metric_name], factor.warning, factor.critical, factor.weight)
+        for factor in FACTORS
+        if factor.metric_name in facts.values
     ]
-    judged += [_freshness(facts, now), _alerts(facts)]
-    judged = _shares(judged)
-    mean = sum(one.score * one.impact_weight for one in judged)
-    score = min([mean, *(one.score for one in judged if one.status == "critical")])
-    return Assessment(_status(judged), round(score, 1), tuple(judged), _advice(judged))
-
-
-def _shares(judged: Sequence[JudgedFactor]) -> list[JudgedFactor]:
-    """The same with their weights as shares of one."""
-    whole = sum(one.impact_weight for one in judged)
-    return [replace(one, impact_weight=one.impact_weight / whole) for one in judged]
-
-
-def _judge(factor: Factor, value: float) -> JudgedFactor:
-    status = _level(value, factor.warning, factor.critical)
-    threshold = factor.critical if status == "critical" else factor.warning
-    limits = f"warning from {factor.warning:g}, critical from {factor.critical:g}"
-    text = f"{factor.title} is {value:.1f} {factor.unit} ({limits})"
-    score = factor_score(value, factor.warning, factor.critical)
-    return JudgedFactor(factor.name, status, round(value, 3), threshold, factor.weight, text, score)
-
-
-def _freshness(facts: Facts, now: datetime) -> JudgedFactor:
-    """How old the newest sample is: warning from three expected intervals, critical from ten."""
-    assert facts.last_report is not None
+    # How old the newest sample is, and the alerts that are open.
     age = max((now - facts.last_report).total_seconds(), 0)
     warning, critical = (missed * facts.expected_interval_seconds for missed in (MISSED_WARNING, MISSED_CRITICAL))
-    status = _level(age, warning, critical)
-    text = f"The newest sample is {age:.0f} s old (one is expected every {facts.expected_interval_seconds:g} s)"
-    threshold = critical if status == "critical" else warning
-    return JudgedFactor("data_freshness", status, round(age, 1), threshold, FRESHNESS_WEIGHT, text,
-                        factor_score(age, warning, critical))  # fmt: skip
-
-
-def _alerts(facts: Facts) -> JudgedFactor:
     points = sum(ALERT_POINTS.get(severity, 1.0) for severity in facts.open_severities)
-    status = _level(points, ALERTS_WARNING, ALERTS_CRITICAL)
-    threshold = ALERTS_CRITICAL if status == "critical" else ALERTS_WARNING
-    text = f"{len(facts.open_severities)} open alerts, {points:g} points (critical 10, high 4, medium 2, low 1)"
-    return JudgedFactor("open_alerts", status, points, threshold, ALERTS_WEIGHT, text,
-                        factor_score(points, ALERTS_WARNING, ALERTS_CRITICAL))  # fmt: skip
+    return [
+        *found,
+        _Measured("data_freshness", age, warning, critical, FRESHNESS_WEIGHT),
+        _Measured("open_alerts", points, ALERTS_WARNING, ALERTS_CRITICAL, ALERTS_WEIGHT),
+    ]
+
+
+def _verdict(measured: Sequence[_Measured]) -> tuple[str, float | None]:
+    if not measured:
+        return "unknown", None
+    found = [(one.status, one.score, one.weight) for one in measured]
+    mean = sum(score * weight for _, score, weight in found) / sum(weight for _, _, weight in found)
+    score = min([mean, *(score for status, score, _ in found if status == "critical")])
+    statuses = {status for status, _, _ in found}
+    status = "unhealthy" if "critical" in statuses else "degraded" if "warning" in statuses else "healthy"
+    return status, round(score, 1)
+
+
+def _judged(one: _Measured, facts: Facts, whole: float) -> JudgedFactor:
+    """In words, with its weight as a share of the `whole`."""
+    threshold = one.critical if one.status == "critical" else one.warning
+    return JudgedFactor(
+        one.factor,
+        one.status,
+        round(one.value, 1 if one.factor == "data_freshness" else 3),
+        threshold,
+        one.weight / whole,
+        _text(one, facts),
+        one.score,
+    )
+
+
+def _text(one: _Measured, facts: Facts) -> str:
+    if one.factor == "data_freshness":
+        expected = facts.expected_interval_seconds
+        return f"The newest sample is {one.value:.0f} s old (one is expected every {expected:g} s)"
+    if one.factor == "open_alerts":
+        number = len(facts.open_severities)
+        return f"{number} open alerts, {one.value:g} points (critical 10, high 4, medium 2, low 1)"
+    factor = next(known for known in FACTORS if known.name == one.factor)
+    limits = f"warning from {one.warning:g}, critical from {one.critical:g}"
+    return f"{factor.title} is {one.value:.1f} {factor.unit} ({limits})"
 
 
 def _level(value: float, warning: float, critical: float) -> str:
     return "critical" if value >= critical else "warning" if value >= warning else "healthy"
-
-
-def _status(judged: Sequence[JudgedFactor]) -> str:
-    found = {one.status for one in judged}
-    return "unhealthy" if "critical" in found else "degraded" if "warning" in found else "healthy"
 
 
 def _advice(judged: Sequence[JudgedFactor]) -> tuple[Recommendation, ...]:

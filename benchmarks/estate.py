@@ -96,14 +96,16 @@ def _layouts(cursor: Any) -> None:
 
 
 def report(cursor: Any, at: datetime) -> None:
-    """What all hosts report at one instant, random between 10 and 60; and that their agents live."""
+    """What all hosts report at one instant, random between 10 and 60, of errors less than the default rules bear; and
+    that their agents live."""
     cursor.execute(
         """INSERT INTO metric_frame (asset_id, layout_id, ts, received_at, "values")
            SELECT asset_id, layout.id, %(at)s, %(at)s,
-                  ARRAY(SELECT 10 + 50 * random() FROM generate_series(1, cardinality(series_ids)) WHERE layout.id > 0)
+                  ARRAY(SELECT (10 + 50 * random()) / CASE place WHEN %(errors)s THEN 100 ELSE 1 END
+                        FROM generate_series(1, cardinality(series_ids)) AS place WHERE layout.id > 0)
            FROM metric_layout layout JOIN infrastructure_assets asset ON asset.id = asset_id
            WHERE asset_name LIKE 'host-%%' AND cardinality(series_ids) = %(series)s ON CONFLICT DO NOTHING""",
-        {"at": at, "series": SERIES},
+        {"at": at, "series": SERIES, "errors": HOST.index("error_rate_percent") + 1},
     )
     cursor.execute("UPDATE monitoring_agents SET last_heartbeat = %s WHERE agent_name LIKE 'agent-%%'", [at])
 
@@ -120,10 +122,11 @@ def _alerts(cursor: Any, now: datetime) -> None:
     cursor.execute(
         """INSERT INTO alert_instances (id, alert_rule_id, asset_id, alert_key, alert_title, alert_description,
                severity, status, first_triggered_at, last_triggered_at, opened_at, resolved_at, resolution_type,
-               context_data, notification_status, impact_assessment)
+               context_data, notification_status, impact_assessment, flips)
            SELECT gen_random_uuid(), rule.id, asset.id, rule_name || ':' || place, rule_name || ' on ' || asset_name,
                   'More than 99', 'low', CASE WHEN place < %(live)s THEN 'open' ELSE 'resolved' END, at, at, at,
-                  CASE WHEN place >= %(live)s THEN at END, CASE WHEN place >= %(live)s THEN 'auto' END, '{}', '{}', '{}'
+                  CASE WHEN place >= %(live)s THEN at END, CASE WHEN place >= %(live)s THEN 'auto' END,
+                  '{}', '{}', '{}', '{}'
            FROM generate_series(0, %(alerts)s - 1) AS place
            CROSS JOIN LATERAL (SELECT %(now)s - place * interval '1 minute') AS ago (at)
            JOIN alert_rules rule ON rule_name = 'rule-' || place %% %(rules)s

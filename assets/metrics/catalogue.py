@@ -13,8 +13,9 @@ before those of senders, and in the order of names and senders: those whose seri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate, groupby
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,8 @@ from assets.models import CatalogueEntry
 
 # A name with more series is counted each hour only.
 FEW_SERIES = 2_000
+# Counted in one transaction.
+BATCH = 50_000
 COUNT_SERIES, REFUSED_SERIES = "series_count", "series_refused"
 # An asset's refusals are told for so long after the last one, so that the alert sees that they have ended.
 TOLD_FOR = timedelta(hours=1)
@@ -49,14 +52,14 @@ _SUMMARY = """
                  min(first_made) AS first_made, max(last_made) AS last_made
           FROM (SELECT metric_name, metric_type, metric_unit, collection_method, asset_id, agent_id,
                        count(*) AS series, min(created_at) AS first_made, max(created_at) AS last_made
-                FROM metric_series WHERE %(all)s OR metric_name = ANY(%(names)s)
+                FROM metric_series WHERE metric_name = ANY(%(names)s)
                 GROUP BY 1, 2, 3, 4, 5, 6) AS alike
           GROUP BY metric_name) AS grouped
     LEFT JOIN (SELECT metric_name, jsonb_object_agg(label, number) AS labels
                FROM (SELECT metric_name, label, count(*) AS number
                      FROM (SELECT DISTINCT metric_name, label, value
                            FROM metric_series CROSS JOIN LATERAL jsonb_each_text(metric_labels) AS pair (label, value)
-                           WHERE %(all)s OR metric_name = ANY(%(names)s)) AS pairs
+                           WHERE metric_name = ANY(%(names)s)) AS pairs
                      GROUP BY 1, 2) AS numbers
                GROUP BY 1) AS counted USING (metric_name)
     ORDER BY metric_name COLLATE "C"
@@ -80,9 +83,8 @@ def tally(now: datetime) -> int:
             return 0
         names, senders = _taken()
         small = _grow(names)
-        _run(_SUMMARY, all=False, names=small)
-        agents = [agent for _, agent in senders if agent is not None]
-        _run(_USAGE, all=False, agents=agents, assets=[asset for asset, agent in senders if agent is None])
+        _run(_SUMMARY, names=small)
+        _count_senders(senders)
         told = _counts({asset for asset, _ in senders})
     _publish(COUNT_SERIES, told, now)
     _publish(REFUSED_SERIES, _refused_lately(now), now)
@@ -90,17 +92,40 @@ def tally(now: datetime) -> int:
 
 
 def recount(now: datetime) -> None:
-    """Count everything anew; names that have no series left go, unless somebody wrote down what they mean."""
+    """Count everything anew, some names at a time: evaluation reads again whatever came in since the oldest open
+    transaction began. Names that have no series left go, unless somebody wrote down what they mean."""
+    for names in _batches():
+        with transaction.atomic():
+            _await_turn()
+            _, senders = _taken(names)
+            _run(_SUMMARY, names=names)
+            _count_senders(senders)
     with transaction.atomic():
-        if not _alone():
-            return
-        _taken()
-        _run(_SUMMARY, all=True, names=[])
+        _await_turn()
         _run(_USAGE, all=True, agents=[], assets=[])
         _forget_what_is_gone()
         told = _counts(None)
     _publish(COUNT_SERIES, told, now)
     _look_for(CatalogueEntry.objects.filter(last_seen__lt=now - GIVEN_UP_AFTER, series__gt=0), now)
+
+
+def _batches() -> Iterator[list[str]]:
+    """All names, in parts that have about BATCH series."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """WITH RECURSIVE known (name) AS (
+                   (SELECT metric_name FROM metric_series ORDER BY metric_name LIMIT 1)
+                   UNION ALL
+                   SELECT (SELECT metric_name FROM metric_series WHERE metric_name > known.name
+                           ORDER BY metric_name LIMIT 1) FROM known WHERE known.name IS NOT NULL)
+               SELECT name, coalesce(series, 0) FROM known LEFT JOIN metric_catalogue ON metric_name = name
+               WHERE name IS NOT NULL ORDER BY name"""
+        )
+        rows = cursor.fetchall()
+    for _, part in groupby(
+        zip(rows, accumulate(number for _, number in rows), strict=True), lambda one: one[1] // BATCH
+    ):
+        yield [name for (name, _), _ in part]
 
 
 def note_seen(now: datetime) -> None:
@@ -156,20 +181,32 @@ def _alone() -> bool:
         return bool(cursor.fetchone()[0])
 
 
+def _await_turn() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+
+
 _Sender = tuple[UUID, UUID | None]
 
 
-def _taken() -> tuple[dict[str, int], list[_Sender]]:
-    """The notes, which are removed: new series by name, and their senders (asset, agent)."""
+def _count_senders(senders: Sequence[_Sender]) -> None:
+    agents = [agent for _, agent in senders if agent is not None]
+    _run(_USAGE, all=False, agents=agents, assets=[asset for asset, agent in senders if agent is None])
+
+
+def _taken(names: list[str] | None = None) -> tuple[dict[str, int], list[_Sender]]:
+    """The notes of `names` (None: all), which are removed: new series by name, and their senders (asset, agent)."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """WITH gone AS (DELETE FROM metric_series_change RETURNING metric_name, asset_id, agent_id, series)
+            """WITH gone AS (DELETE FROM metric_series_change WHERE %(all)s OR metric_name = ANY(%(names)s)
+                             RETURNING metric_name, asset_id, agent_id, series)
                SELECT metric_name, asset_id, agent_id, sum(series)::bigint FROM gone
-               GROUP BY GROUPING SETS ((metric_name), (asset_id, agent_id))"""
+               GROUP BY GROUPING SETS ((metric_name), (asset_id, agent_id))""",
+            {"all": names is None, "names": names or []},
         )
         rows = cursor.fetchall()
-    names = {name: number for name, _, _, number in rows if name is not None}
-    return names, [(asset, agent) for name, asset, agent, _ in rows if name is None]
+    found = {name: number for name, _, _, number in rows if name is not None}
+    return found, [(asset, agent) for name, asset, agent, _ in rows if name is None]
 
 
 def _grow(names: dict[str, int]) -> list[str]:

@@ -93,12 +93,29 @@ def read(selector: Selector, start: datetime, end: datetime) -> Samples:
     return read_series(find_series(selector), start, end)
 
 
-def read_series(series: list[Series], start: datetime, end: datetime) -> Samples:
-    """The samples of known series in (start, end]."""
+class TooManySamples(Exception):
+    """There are more to read than the caller allows."""
+
+    def __init__(self, number: int):
+        super().__init__(f"{number} samples")
+        self.number = number
+
+
+def read_series(
+    series: list[Series],
+    start: datetime,
+    end: datetime,
+    lateness: timedelta | None = None,
+    most: int | None = None,
+) -> Samples:
+    """The samples of known series in (start, end]. With `lateness`, of those in the head only what came in so long
+    after its time at most. Raises TooManySamples where there may be more than `most`."""
     if not series:
         return nothing()
     places = stored.places_of(series)
-    parts = [stored.read_head(places, start, end), stored.read_blocks(places, start, end)]
+    if most is not None and (number := stored.size_of(places, start, end)) > most:
+        raise TooManySamples(number)
+    parts = [stored.read_head(places, start, end, lateness), stored.read_blocks(places, start, end)]
     ids, timestamps, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     return assemble(series, ids, timestamps, values)
 

@@ -26,7 +26,7 @@ from assets.metrics import frames, query, rolling
 from assets.metrics.committing import place as this_process
 from assets.metrics.query import SeriesSelector
 from assets.metrics.rolling import Rolling
-from assets.metrics.samples import Floats, Ints, Samples, Series, assemble, nothing
+from assets.metrics.samples import Floats, Ints, Series, assemble, nothing
 
 # After a longer pause, stored samples are read anew.
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -144,7 +144,8 @@ class Recent:
         series = [one for one in old.series if one.metric_name in stays]
         cells = [(ids[owner[inside]], old.timestamps[inside], old.values[inside])]
         for span, names in _by_span(missing).items():
-            found = _stored(names, now - span, now + _AHEAD, lateness if span > lateness else None)
+            stored = query.find_series(SeriesSelector(tuple(sorted(names))))
+            found = query.read_series(stored, now - span, now + _AHEAD, lateness if span > lateness else None)
             series += found.series
             its_ids = np.array([one.id for one in found.series], dtype=np.int64)
             cells.append((np.repeat(its_ids, np.diff(found.offsets)), found.timestamps, found.values))
@@ -219,41 +220,6 @@ def _new_frames(since: datetime, lateness: timedelta) -> list[frames.Rows]:
             {"since": since, "lateness": lateness, "oldest": since - lateness},
         )
     )
-
-
-def _stored(names: list[str], start: datetime, end: datetime, lateness: timedelta | None) -> Samples:
-    """What is stored of `names` in (start, end]; without what was back-filled, where `lateness` is given."""
-    samples = query.read(SeriesSelector(tuple(sorted(names))), start, end)
-    if lateness is None:
-        return samples
-    late_ids, late_timestamps = _back_filled(names, start, lateness)
-    if not len(late_ids):
-        return samples
-    ids = np.repeat(np.array([one.id for one in samples.series], dtype=np.int64), np.diff(samples.offsets))
-    # Millions of cells after an outage: a number for each, and no objects.
-    oldest = min(late_timestamps.min(), samples.timestamps.min(initial=late_timestamps.max()))
-    _, numbers = np.unique(np.concatenate([ids, late_ids]), return_inverse=True)
-    moments = np.concatenate([samples.timestamps, late_timestamps]) - oldest
-    cells = numbers * (moments.max() + 1) + moments
-    timely = ~np.isin(cells[: len(ids)], cells[len(ids) :])
-    return assemble(samples.series, ids[timely], samples.timestamps[timely], samples.values[timely])
-
-
-def _back_filled(names: list[str], start: datetime, lateness: timedelta) -> tuple[Ints, Ints]:
-    copied = query.copy_out(
-        """WITH wanted AS MATERIALIZED (
-               SELECT layout.asset_id, layout.id AS layout_id, cell.series_id, cell.place::int AS place
-               FROM metric_layout layout
-               CROSS JOIN LATERAL unnest(layout.series_ids) WITH ORDINALITY AS cell (series_id, place)
-               JOIN metric_series series ON series.asset_id = layout.asset_id AND series.id = cell.series_id
-               WHERE series.metric_name = ANY(%(names)s))
-           SELECT wanted.series_id::bigint, frame.ts, frame."values"[wanted.place]
-           FROM metric_frame frame JOIN wanted USING (asset_id, layout_id)
-           WHERE frame.ts > %(start)s AND frame.received_at > frame.ts + %(lateness)s""",
-        {"names": names, "start": start, "lateness": lateness},
-    )
-    ids, timestamps, _ = frames.parse_samples(copied)
-    return ids, timestamps
 
 
 class _Layouts:

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 import psycopg
@@ -33,31 +33,48 @@ _WIDTH = len(blocks.STATISTICS)
 
 @dataclass(frozen=True)
 class _Layout:
-    """At which places (from 1) the frames of a layout have series that are wanted."""
+    """At which places the frames of a layout have series that are wanted."""
 
-    asset_id: UUID
     id: int
     width: int
     series_ids: Ints
-    places: Ints
+    places: NDArray[Any]
+
+
+# A series and where it stands: in the frames of its asset and layout, which are `width` wide, at `place` (from 1).
+_CELL = np.dtype([("asset", "V16"), ("layout", ">i8"), ("width", ">i4"), ("place", ">i4"), ("series", ">i8")])
 
 
 @dataclass(frozen=True)
 class Places:
     """Where known series are to be found."""
 
-    layouts: list[_Layout]
+    cells: NDArray[Any]  # (k,) of _CELL, by layout and place
 
-    @property
+    @cached_property
+    def begins(self) -> Ints:
+        """Where the cells of each layout begin."""
+        ids = self.cells["layout"]
+        return np.flatnonzero(np.append(True, ids[1:] != ids[:-1])[: len(ids)])
+
+    @cached_property
+    def layouts(self) -> list[_Layout]:
+        own = zip(self.cells[self.begins], np.split(self.cells, self.begins[1:]), strict=True)
+        return [
+            _Layout(int(first["layout"]), int(first["width"]), cells["series"].astype(np.int64), cells["place"])
+            for first, cells in own
+        ]
+
+    @cached_property
     def whole(self) -> bool:
         """Whether frames are fetched whole."""
-        wanted = sum(len(layout.places) for layout in self.layouts)
-        return wanted >= _MOST * sum(layout.width for layout in self.layouts)
+        return len(self.cells) >= _MOST * int(self.cells["width"][self.begins].sum())
 
     def parameters(self, start: datetime, end: datetime) -> dict[str, Any]:
+        of_layouts = self.cells[self.begins]
         found: dict[str, Any] = {
-            "assets": _array({layout.asset_id for layout in self.layouts}),
-            "layouts": _array(layout.id for layout in self.layouts),
+            "assets": _array(dict.fromkeys(_texts(of_layouts["asset"]))),
+            "layouts": _array(of_layouts["layout"].tolist()),
             "start": start,
             "end": end,
             # Only a value prunes partitions before each of them is planned; computed in SQL it does not.
@@ -66,51 +83,96 @@ class Places:
             "end_day": end.date(),
         }
         if not self.whole:
-            cells = [
-                (layout.asset_id, layout.id, place, series)
-                for layout in self.layouts
-                for place, series in zip(layout.places.tolist(), layout.series_ids.tolist(), strict=True)
-            ]
+            numbers = (self.cells[name].tolist() for name in ("layout", "place", "series"))
+            columns: list[list[Any]] = [_texts(self.cells["asset"]), *numbers]
             # One cell is given as constants: no join then.
-            columns = map(str, cells[0]) if len(cells) == 1 else map(_array, zip(*cells, strict=True))
-            found |= dict(zip(("cell_assets", "cell_layouts", "cell_places", "cell_series"), columns, strict=True))
+            written = [str(column[0]) if self._is_one else _array(column) for column in columns]
+            found |= dict(zip(("cell_assets", "cell_layouts", "cell_places", "cell_series"), written, strict=True))
         return found
+
+    @property
+    def _is_one(self) -> bool:
+        return len(self.cells) == 1
 
     @property
     def wanted(self) -> str:
         """The cells as a relation of asset_id, layout_id, place and series_id."""
-        if sum(len(layout.places) for layout in self.layouts) == 1:
+        if self._is_one:
             return """(SELECT %(cell_assets)s::uuid AS asset_id, %(cell_layouts)s::bigint AS layout_id,
                               %(cell_places)s::int AS place, %(cell_series)s::bigint AS series_id) AS wanted"""
         return """unnest(%(cell_assets)s::uuid[], %(cell_layouts)s::bigint[], %(cell_places)s::int[],
                          %(cell_series)s::bigint[]) AS wanted (asset_id, layout_id, place, series_id)"""
 
 
-def _array(values: Iterable[int | UUID]) -> str:
+def _array(values: Iterable[int | str]) -> str:
     """An array as PostgreSQL writes it: a list would be turned into that one by one, and its type would depend on how
     large its numbers are, which makes another statement to prepare."""
     return f"{{{','.join(map(str, values))}}}"
 
 
+def _texts(ids: NDArray[Any]) -> list[str]:
+    """UUIDs as PostgreSQL reads them, with less ado than UUID has."""
+    digits = ids.tobytes().hex()
+    return [digits[at : at + 32] for at in range(0, len(digits), 32)]
+
+
+# Where few series of an asset are wanted, the others are passed over without being made rows.
+_OF_FEW = """SELECT layout.asset_id, layout.id, cardinality(layout.series_ids), series_id,
+                    array_position(layout.series_ids, series_id)
+             FROM unnest(%(owners)s::uuid[], %(series)s::bigint[]) AS wanted (asset_id, series_id)
+             JOIN metric_layout layout ON layout.asset_id = wanted.asset_id
+             WHERE array_position(layout.series_ids, series_id) IS NOT NULL"""
+# The cast is what lets PostgreSQL look ids up by their hash: arrays come as int4[], and of another type than the column
+# they are searched from end to end for every series of every layout.
+_OF_MANY = """SELECT layout.asset_id, layout.id, cardinality(layout.series_ids), series_id, place
+              FROM metric_layout layout
+              CROSS JOIN LATERAL unnest(layout.series_ids) WITH ORDINALITY AS cell (series_id, place)
+              WHERE layout.asset_id = ANY(%(owners)s::uuid[]) AND series_id = ANY(%(series)s::bigint[])"""
+# Making a row of an array costs as much as to look this many series up in it.
+_FEW = 100
+
+
 def places_of(series: Sequence[Series]) -> Places:
-    # The cast is what lets PostgreSQL look ids up by their hash: arrays come as int4[], and of another type than the
-    # column they are searched from end to end for every series of every layout.
+    """One query, whose answer is one value: rows would take longer to be read than to be found."""
+    assets = dict.fromkeys(one.asset_id for one in series)
+    few = len(series) <= _FEW * len(assets)
+    owners = [one.asset_id for one in series] if few else assets
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT layout.asset_id, layout.id, cardinality(layout.series_ids),
-                      array_agg(cell.series_id ORDER BY cell.place), array_agg(cell.place ORDER BY cell.place)
-               FROM metric_layout layout
-               CROSS JOIN LATERAL unnest(layout.series_ids) WITH ORDINALITY AS cell (series_id, place)
-               WHERE layout.asset_id = ANY(%s::uuid[]) AND cell.series_id = ANY(%s::bigint[])
-               GROUP BY layout.asset_id, layout.id""",
-            [_array({one.asset_id for one in series}), _array(one.id for one in series)],
+            f"""SELECT string_agg(uuid_send(asset_id) || int8send(layout_id) || int4send(width) ||
+                                  int4send(place::int) || int8send(series_id), '' ORDER BY layout_id, place)
+                FROM ({_OF_FEW if few else _OF_MANY}) AS cell (asset_id, layout_id, width, series_id, place)""",
+            {
+                "owners": _array(_texts(np.frombuffer(b"".join([one.bytes for one in owners]), "V16"))),
+                "series": _array(one.id for one in series),
+            },
         )
-        return Places(
-            [
-                _Layout(asset_id, layout_id, width, np.array(ids, np.int64), np.array(places, np.int64))
-                for asset_id, layout_id, width, ids, places in cursor.fetchall()
-            ]
+        (packed,) = cursor.fetchone()
+    return Places(np.frombuffer(packed or b"", _CELL))
+
+
+def size_of(places: Places, start: datetime, end: datetime) -> int:
+    """How many samples `places` have in (start, end] at most: what stands in blocks is counted by whole hours."""
+    of_layouts = places.cells[places.begins]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """WITH wanted AS MATERIALIZED (
+                   SELECT * FROM unnest(%(assets)s::uuid[], %(layouts)s::bigint[], %(cells)s::bigint[])
+                                 AS given (asset_id, layout_id, cells))
+               SELECT (SELECT coalesce(sum(instants * cells), 0) FROM metric_block
+                       JOIN wanted USING (asset_id, layout_id) WHERE hour > %(first)s AND hour <= %(end)s)
+                    + (SELECT coalesce(sum(cells), 0) FROM metric_frame
+                       JOIN wanted USING (asset_id, layout_id) WHERE ts > %(start)s AND ts <= %(end)s)""",
+            {
+                "assets": _array(_texts(of_layouts["asset"])),
+                "layouts": _array(of_layouts["layout"].tolist()),
+                "cells": _array(np.diff(np.append(places.begins, len(places.cells))).tolist()),
+                "first": start - timedelta(hours=1),
+                "start": start,
+                "end": end,
+            },
         )
+        return int(cursor.fetchone()[0])
 
 
 # What is packed in one column of bytes costs a small part of rows of numbers, or of COPY, to take in.
@@ -141,25 +203,26 @@ def _milliseconds(postgres: NDArray[Any]) -> Ints:
     return postgres.astype(np.int64) // 1000 + POSTGRES_EPOCH_MS
 
 
-def read_head(places: Places, start: datetime, end: datetime) -> Cells:
-    """The samples of the head in (start, end]."""
-    parameters = places.parameters(start, end)
+def read_head(places: Places, start: datetime, end: datetime, lateness: timedelta | None = None) -> Cells:
+    """The samples of the head in (start, end]; without what came in later than `lateness` after its time, if given."""
+    parameters = places.parameters(start, end) | {"lateness": lateness}
+    timely = "" if lateness is None else "AND frame.received_at <= frame.ts + %(lateness)s"
     if places.whole:
-        return _joined([_cells_of(*one) for one in _by_layout(places, _FRAMES, parameters)])
+        return _joined([_cells_of(*one) for one in _by_layout(places, f"{_FRAMES} {timely}", parameters)])
     # A frame is read once for all the positions of its layout that are wanted.
     rows = _rows(
         f"""SELECT int8send(wanted.series_id) || timestamptz_send(frame.ts) || float8send(frame."values"[wanted.place])
             FROM metric_frame frame
             JOIN {places.wanted} ON wanted.asset_id = frame.asset_id AND wanted.layout_id = frame.layout_id
             WHERE frame.ts > %(start)s AND frame.ts <= %(end)s AND frame.asset_id = ANY(%(assets)s::uuid[])
-              AND frame."values"[wanted.place] <> 'NaN'""",
+              AND frame."values"[wanted.place] <> 'NaN' {timely}""",
         parameters,
     )
     cells = np.frombuffer(b"".join([row[0] for row in rows]), _SAMPLE)
     return cells["series"].astype(np.int64), _milliseconds(cells["at"]), cells["value"].astype(np.float64)
 
 
-_FRAMES = """SELECT layout_id, ts AS at, "values" AS numbers FROM metric_frame
+_FRAMES = """SELECT layout_id, ts AS at, "values" AS numbers FROM metric_frame frame
              WHERE asset_id = ANY(%(assets)s::uuid[]) AND layout_id = ANY(%(layouts)s::bigint[])
                AND ts > %(start)s AND ts <= %(end)s"""
 

@@ -137,6 +137,16 @@ def test_a_rule_whose_evaluator_died_is_due_again_after_the_lease(rule, now):
     assert len(claims.take_due(now + claims.LEASE)) == 1
 
 
+def test_an_evaluator_is_known_to_live_before_its_round_is_over(asset, rule, now):
+    """Readiness must not wait for a first round that reads the stored samples of all assets."""
+    rule()
+    measure(asset("host"), 93, now)
+    seen = []
+    evaluation.evaluate_due(now, lambda: seen.append(RuleEvaluation.objects.get().last_evaluated_at))
+    assert seen[:2] == [None, None]
+    assert seen[-1] == now
+
+
 def test_a_clock_that_was_ahead_and_is_set_back_does_not_stop_a_rule(rule, now):
     one = rule(evaluation_frequency=60)
     evaluation.evaluate_due(now + timedelta(days=1))

@@ -15,12 +15,23 @@ from wedsync_monitor.policy import Person
 Choices = Sequence[Sequence[Matcher]]
 
 
-def label_sets(person: Person, choices: Choices) -> list[Labels]:
-    """The label sets of the series that any of `choices` fits, in order."""
+def label_sets(person: Person, choices: Choices, limit: int | None = None) -> list[Labels]:
+    """The label sets of the series that any of `choices` fits, in order: all of them, or `limit` at most."""
     found: dict[Key, Labels] = {}
     for matchers in choices:
-        found.update({key_of(one.labels): one.labels for one in selecting.find(person, matchers)})
-    return [found[key] for key in sorted(found)]
+        found.update(_label_sets(person, matchers, limit))
+    return [found[key] for key in sorted(found)[:limit]]
+
+
+def _label_sets(person: Person, matchers: Sequence[Matcher], limit: int | None) -> dict[Key, Labels]:
+    read = limit
+    while True:
+        rows = selecting.find(person, matchers, read)
+        found = {key_of(one.labels): one.labels for one in rows}
+        if limit is None or read is None or len(found) >= limit or len(rows) < read:
+            return found
+        # Several series have one label set.
+        read *= 2
 
 
 def label_names(person: Person, choices: Choices) -> list[str]:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from django.conf import settings
-from django.db import connection
 
 from assets.metrics import query
 from assets.metrics.promql.evaluation import Data, Need
@@ -59,8 +58,7 @@ def _read(series: _Series, need: Need, moments: Ints, lookback_ms: int) -> Windo
         return _no_hours() if by_hour else Window([], np.zeros(1, np.int64), np.empty(0, np.int64), np.empty(0))
     if by_hour:
         return _read_hours(series, first, last)
-    _refuse_too_many(series.stored, first, last)
-    return _window(series, query.read_series(series.stored, _moment(first), _moment(last)))
+    return _window(series, _read_samples(series.stored, first, last))
 
 
 def _is_hourly(selector: Selector, moments: Ints) -> bool:
@@ -118,33 +116,15 @@ def _read_hours(series: _Series, first: int, last: int) -> HourlyWindow:
     return HourlyWindow(series.labels, _offsets(owner[order], len(series.labels)), hours[order] + HOUR_MS, table[order])
 
 
-def _refuse_too_many(series: Sequence[Series], first: int, last: int) -> None:
-    """Count before reading what may be too much for the memory. Raises TooMuch."""
-    if len(series) * ((last - first) // HOUR_MS + 1) <= _SURELY_FEW:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """WITH wanted AS MATERIALIZED (
-                   SELECT layout.asset_id, layout.id, count(*) AS series FROM metric_layout layout
-                   CROSS JOIN LATERAL unnest(layout.series_ids) AS cell (series_id)
-                   WHERE layout.asset_id = ANY(%(assets)s) AND cell.series_id = ANY(%(series)s::bigint[])
-                   GROUP BY layout.asset_id, layout.id)
-               SELECT (SELECT coalesce(sum(instants * series), 0) FROM metric_block block
-                       JOIN wanted ON wanted.asset_id = block.asset_id AND wanted.id = block.layout_id
-                       WHERE hour > %(start)s - interval '1 hour' AND hour <= %(end)s)
-                    + (SELECT coalesce(sum(series), 0) FROM metric_frame frame
-                       JOIN wanted ON wanted.asset_id = frame.asset_id AND wanted.id = frame.layout_id
-                       WHERE ts > %(start)s AND ts <= %(end)s)""",
-            {
-                "assets": list({one.asset_id for one in series}),
-                "series": [one.id for one in series],
-                "start": _moment(first),
-                "end": _moment(last),
-            },
-        )
-        (count,) = cursor.fetchone()
-    if count > settings.QUERY_MAX_SAMPLES:
+def _read_samples(series: list[Series], first: int, last: int) -> Samples:
+    """The samples in (first, last], counted before they are read where they may be too many for the memory. Raises
+    TooMuch."""
+    surely_few = len(series) * (last - first) <= _SURELY_FEW * HOUR_MS
+    most = None if surely_few else settings.QUERY_MAX_SAMPLES
+    try:
+        return query.read_series(series, _moment(first), _moment(last), most=most)
+    except query.TooManySamples as error:
         raise TooMuch(
-            f"the query would read {count} samples, more than {settings.QUERY_MAX_SAMPLES}; "
+            f"the query would read {error.number} samples, more than {settings.QUERY_MAX_SAMPLES}; "
             "ask for a shorter span or fewer series"
-        )
+        ) from error

@@ -82,8 +82,9 @@ def bounded() -> Iterator[None]:
         raise
 
 
-def find(person: Person, matchers: Sequence[Matcher]) -> list[Found]:
-    """The series that `person` may read and all of `matchers` fit. Raises TooMuch."""
+def find(person: Person, matchers: Sequence[Matcher], limit: int | None = None) -> list[Found]:
+    """The series that `person` may read and all of `matchers` fit: all of them, or the first `limit` by name and asset.
+    Raises TooMuch."""
     most = settings.QUERY_MAX_SERIES
     _refuse_all_series(matchers)
     conditions = [*map(_sql, matchers), _readable(person)]
@@ -93,8 +94,9 @@ def find(person: Person, matchers: Sequence[Matcher]) -> list[Found]:
             f"""SELECT asset_id, "metric_series".id, metric_name, metric_type, metric_unit, metric_labels::text,
                        collection_method, {_ASSET}.asset_name, {_ASSET}.asset_type, {_ASSET}.environment
                 FROM metric_series JOIN {_ASSET} ON {_ASSET}.id = asset_id
-                WHERE {" AND ".join(f"({sql})" for sql, _ in conditions)} LIMIT %s""",
-            [*(value for _, parameters in conditions for value in parameters), most + 1],
+                WHERE {" AND ".join(f"({sql})" for sql, _ in conditions)}
+                {"" if limit is None else 'ORDER BY metric_name, asset_id, "metric_series".id'} LIMIT %s""",
+            [*(value for _, parameters in conditions for value in parameters), min(limit or most + 1, most + 1)],
         )
         found = cursor.fetchall()
     if len(found) > most:

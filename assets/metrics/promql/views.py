@@ -152,11 +152,15 @@ def _choices(given: QueryDict) -> list[tuple[Matcher, ...]]:
     return [parsing.parse_matchers(text) for text in given.getlist("match[]")]
 
 
-def _limited(found: Sequence[Any], given: QueryDict) -> bytes:
+def _limit(given: QueryDict) -> int | None:
     text = given.get("limit") or "0"
     if not re.fullmatch(r"\d{1,9}", text):
         raise BadQuery('invalid parameter "limit": send a whole number from 0')
-    return msgspec.json.encode(found[: int(text) or None])
+    return int(text) or None
+
+
+def _limited(found: Sequence[Any], given: QueryDict) -> bytes:
+    return msgspec.json.encode(found[: _limit(given)])
 
 
 class SeriesOf(_View):
@@ -166,7 +170,7 @@ class SeriesOf(_View):
         choices = _choices(given)
         if not choices:
             raise BadQuery("no match[] parameter provided")
-        return _limited(catalogue.label_sets(person, choices), given)
+        return msgspec.json.encode(catalogue.label_sets(person, choices, _limit(given)))
 
 
 class LabelNames(_View):

@@ -83,6 +83,18 @@ def test_series_are_found_by_what_they_and_their_assets_are(asset, now):
         Matcher("mount", "==", "/")
 
 
+def test_where_series_stand_is_the_same_looked_up_one_by_one_and_all_at_once(asset, noon, now, monkeypatch):
+    web, db = asset("web-01"), asset("db-01")
+    for one, width in ((web, 9), (web, 4), (db, 5)):
+        send(one, [key(f"m{number}") for number in range(width)], noon, np.ones((1, width)), now)
+    wanted = query.find_series(Selector(("m1", "m3", "m7")))
+    one_by_one = stored.places_of(wanted)
+    monkeypatch.setattr(stored, "_FEW", 0)
+    assert stored.places_of(wanted).cells.tobytes() == one_by_one.cells.tobytes()
+    # Those of two layouts stand in both.
+    assert len(one_by_one.cells) == len(wanted) + 2
+
+
 def test_one_series_of_many_reads_as_it_does_among_all(asset, noon, now):
     """Few cells and whole frames are fetched differently."""
     web, db = asset("web-01"), asset("db-01")

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from assets.metrics import compaction, ingestion
 from assets.metrics.identity import SeriesKey
 from assets.metrics.wire import Sample
+from assets.models import InfrastructureAsset
 from tests.assets.metrics.promql.grafana import Grafana
 from wedsync_monitor import policy, tokens
 from wedsync_monitor.policy import Role
@@ -169,6 +170,20 @@ def test_limits_of_series_samples_and_answers(grafana, asset, recent, settings):
     assert (code, "60 samples" in reason) == (422, True)
     long = {"start": recent.timestamp() - 100, "end": recent.timestamp(), "step": 1}
     assert grafana.refused("query_range", query="load", **long)[0] == 422
+
+
+def test_no_more_series_are_read_than_are_asked_for(grafana, asset, recent, settings):
+    for name in ("web-01", "web-02", "web-03", "web-04"):
+        store(asset(name), recent, "load", 1)
+    # Another type is another series, of the same label set.
+    store(InfrastructureAsset.objects.get(asset_name="web-02"), recent, "load", 1, kind="counter")
+    settings.QUERY_MAX_SERIES = 4
+    assert grafana.refused("series", **{"match[]": "load"})[:2] == (422, "execution")
+    assert len(grafana.ask("series", **{"match[]": "load", "limit": 1})) == 1
+    settings.QUERY_MAX_SERIES = 5
+    for limit, number in ((3, 3), (4, 4), (9, 4), (0, 4)):
+        names = [one["asset"] for one in grafana.ask("series", **{"match[]": "load", "limit": limit})]
+        assert len(set(names)) == len(names) == number
 
 
 def test_what_would_look_through_all_series_is_refused_with_what_to_add(grafana, asset, recent, settings):
