@@ -1,133 +1,127 @@
 """How alerting itself does, from the stored alerts of a span of time; what is not known is null.
 
-- A false positive is an alert that a person marked as one, or that resolved by itself within FALSE_POSITIVE of its
+- A false positive is an alert that a person marked as one, or that resolved by itself within NOISE_MINUTES of its
   opening without anybody having acknowledged it: its rate is out of all resolved ones.
 - Escalated is what reached escalation level 1 or more.
 - A noisy rule opened at least NOISY_PER_DAY alerts a day; its resolution rate is the share that a person resolved or
   acknowledged.
 - Patterns and storms are those of alerts.patterns.
 
-All is summed up by the database, so that the answer takes as long for few rows as for many.
+The alerts are read once (alerts.openings); all is computed from these arrays.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
-from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Q, QuerySet
-from django.db.models.functions import TruncDay
+import numpy as np
+from django.conf import settings
+from django.db.models import QuerySet
 
-from alerts import patterns
-from alerts.models import AlertInstance, AlertStatus, ResolutionType, Severity
+from alerts import openings, patterns
+from alerts.models import AlertRule
+from alerts.openings import MICROSECOND, NO_ASSET, Groups, Ints, Mask, Openings
+from assets.models import InfrastructureAsset
 from assets.spans import Span
 
-FALSE_POSITIVE = timedelta(minutes=5)
 NOISY_PER_DAY = 3
 TOP = 10
-LASTED = ExpressionWrapper(F("resolved_at") - F("first_triggered_at"), output_field=DurationField())
-WAITED = ExpressionWrapper(F("acknowledged_at") - F("first_triggered_at"), output_field=DurationField())
-IS_RESOLVED = Q(status=AlertStatus.RESOLVED)
-ENDED_BY_ITSELF = IS_RESOLVED & Q(
-    resolution_type=ResolutionType.AUTO,
-    acknowledged_at=None,
-    resolved_at__lte=F("first_triggered_at") + FALSE_POSITIVE,
-)
-IS_FALSE = (IS_RESOLVED & Q(false_positive=True)) | ENDED_BY_ITSELF
-IS_HANDLED = Q(resolution_type=ResolutionType.MANUAL) | Q(acknowledged_at__isnull=False)
+_MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
 
 
-def analyse(rows: QuerySet[AlertInstance], span: Span) -> dict[str, Any]:
-    """The specification's analytics over those of `rows` that began in `span`."""
-    recent = begun(rows, span)
-    figures = statistics(recent, span)
+def analyse(recent: Openings, span: Span) -> dict[str, Any]:
+    """The specification's analytics of `recent`, the alerts that began in `span`."""
     return {
-        "alert_statistics": figures,
+        "alert_statistics": statistics(recent, span),
         "top_alerting_assets": top_assets(recent),
         "alert_patterns": patterns.of(recent),
         "noise_analysis": {
             "noisy_rules": noisy_rules(recent, span),
-            "alert_storms": patterns.storms(recent, span, figures["total_alerts_30d"]),
+            "alert_storms": patterns.storms(recent, span),
         },
     }
-
-
-def begun(rows: QuerySet[AlertInstance], span: Span) -> QuerySet[AlertInstance]:
-    """Those of `rows` that began in `span` and came to be more than pending."""
-    told = rows.order_by().exclude(status=AlertStatus.PENDING)
-    return told.filter(first_triggered_at__gt=span.start, first_triggered_at__lte=span.end)
 
 
 def _days(span: Span) -> float:
     return (span.end - span.start) / timedelta(days=1)
 
 
-def _minutes(mean: timedelta | None) -> float | None:
-    return None if mean is None else round(mean.total_seconds() / 60, 2)
+def _minutes(lengths: Ints) -> float | None:
+    """The mean of `lengths` (µs)."""
+    return round(float(lengths.mean()) * MICROSECOND / _MINUTE, 2) if len(lengths) else None
 
 
 def _percent(part: int, whole: int) -> float | None:
     return round(100 * part / whole, 2) if whole else None
 
 
-def statistics(recent: QuerySet[AlertInstance], span: Span) -> dict[str, Any]:
+def _false(recent: Openings) -> Mask:
+    shortly = recent.lasted <= settings.NOISE_MINUTES * _MINUTE // MICROSECOND
+    return recent.resolved & (recent.false | (recent.by_itself & ~recent.acknowledged & shortly))
+
+
+def _handled(recent: Openings) -> Mask:
+    return recent.by_hand | recent.acknowledged
+
+
+def statistics(recent: Openings, span: Span) -> dict[str, Any]:
     """Times are in minutes, rates in percent; total_alerts_30d is of the span, whatever its length."""
-    found = recent.aggregate(
-        total=Count("pk"),
-        waited=Avg(WAITED, filter=Q(acknowledged_at__isnull=False)),
-        lasted=Avg(LASTED, filter=IS_RESOLVED),
-        escalated=Count("pk", filter=Q(escalation_level__gt=0)),
-        resolved=Count("pk", filter=IS_RESOLVED),
-        false=Count("pk", filter=IS_FALSE),
-    )
+    total = len(recent)
     return {
-        "total_alerts_30d": found["total"],
-        "avg_alerts_per_day": round(found["total"] / _days(span), 2),
-        "mean_time_to_acknowledge": _minutes(found["waited"]),
-        "mean_time_to_resolve": _minutes(found["lasted"]),
-        "escalation_rate": _percent(found["escalated"], found["total"]),
-        "false_positive_rate": _percent(found["false"], found["resolved"]),
+        "total_alerts_30d": total,
+        "avg_alerts_per_day": round(total / _days(span), 2),
+        "mean_time_to_acknowledge": _minutes(recent.waited[recent.acknowledged]),
+        "mean_time_to_resolve": _minutes(recent.lasted[recent.resolved]),
+        "escalation_rate": _percent(int(recent.escalated.sum()), total),
+        "false_positive_rate": _percent(int(_false(recent).sum()), int(recent.resolved.sum())),
     }
 
 
-def top_assets(recent: QuerySet[AlertInstance]) -> list[dict[str, Any]]:
+def _most(groups: Groups, numbers: Ints, names: QuerySet[Any, tuple[UUID, str]]) -> list[tuple[int, str]]:
+    """The places and names of the ids with the largest numbers above 0, by number and then by name."""
+    ordered = np.sort(numbers)
+    least = max(int(ordered[-TOP]) if len(ordered) > TOP else 1, 1)
+    places = np.flatnonzero(numbers >= least).tolist()
+    named = dict(names.filter(pk__in=[groups.ids[place] for place in places])) if places else {}
+    known = [(place, named[groups.ids[place]]) for place in places if groups.ids[place] in named]
+    return sorted(known, key=lambda one: (-numbers[one[0]], one[1]))[:TOP]
+
+
+def top_assets(recent: Openings) -> list[dict[str, Any]]:
     """The assets with the most alerts; avg_resolution_time is in minutes."""
-    counted = (
-        recent.filter(asset__isnull=False)
-        .values("asset__asset_name")
-        .annotate(
-            number=Count("pk"),
-            critical=Count("pk", filter=Q(severity=Severity.CRITICAL)),
-            lasted=Avg(LASTED, filter=IS_RESOLVED),
-        )
-    )
+    numbers = recent.assets.count()
+    if NO_ASSET in recent.assets.ids:
+        numbers[recent.assets.ids.index(NO_ASSET)] = 0
+    critical = recent.assets.count(recent.critical)
+    names = InfrastructureAsset.objects.values_list("pk", "asset_name")
     return [
         {
-            "asset_name": row["asset__asset_name"],
-            "alert_count": row["number"],
-            "critical_alerts": row["critical"],
-            "avg_resolution_time": _minutes(row["lasted"]),
+            "asset_name": name,
+            "alert_count": int(numbers[place]),
+            "critical_alerts": int(critical[place]),
+            "avg_resolution_time": _minutes(recent.lasted[recent.resolved & (recent.assets.places == place)]),
         }
-        for row in counted.order_by("-number", "asset__asset_name")[:TOP]
+        for place, name in _most(recent.assets, numbers, names)
     ]
 
 
-def noisy_rules(recent: QuerySet[AlertInstance], span: Span) -> list[dict[str, Any]]:
+def noisy_rules(recent: Openings, span: Span) -> list[dict[str, Any]]:
     """Rules that open too much; trigger_frequency is in alerts a day, resolution_rate in percent."""
-    counted = recent.values("alert_rule__rule_name").annotate(
-        number=Count("pk"), handled=Count("pk", filter=IS_HANDLED), false=Count("pk", filter=IS_FALSE)
-    )
-    least = math.ceil(NOISY_PER_DAY * max(_days(span), 1))
-    noisy = counted.filter(number__gte=least).order_by("-number", "alert_rule__rule_name")
+    numbers, handled = recent.rules.count(), recent.rules.count(_handled(recent))
+    false = recent.rules.count(_false(recent))
+    noisy = np.where(numbers >= math.ceil(NOISY_PER_DAY * max(_days(span), 1)), numbers, 0)
     return [
         {
-            "rule_name": row["alert_rule__rule_name"],
-            "trigger_frequency": round(row["number"] / _days(span), 2),
-            "resolution_rate": _percent(row["handled"], row["number"]),
-            "recommendation": _advice(row["false"] / row["number"], row["handled"] / row["number"]),
+            "rule_name": name,
+            "trigger_frequency": round(int(numbers[place]) / _days(span), 2),
+            "resolution_rate": _percent(int(handled[place]), int(numbers[place])),
+            "recommendation": _advice(false[place] / numbers[place], handled[place] / numbers[place]),
         }
-        for row in noisy[:TOP]
+        for place, name in _most(recent.rules, noisy, AlertRule.objects.values_list("pk", "rule_name"))
     ]
 
 
@@ -139,25 +133,24 @@ def _advice(false_share: float, handled_share: float) -> str:
     return "It opens often and is acted on: look for the cause behind it, or automate what is done."
 
 
-def by_day(recent: QuerySet[AlertInstance]) -> list[dict[str, Any]]:
+def by_day(recent: Openings) -> list[dict[str, Any]]:
     """Of each day (UTC) on which alerts began: how many, how many critical, and the mean times in minutes."""
-    grouped = recent.annotate(day=TruncDay("first_triggered_at", tzinfo=UTC)).values("day")
-    counted = grouped.annotate(
-        number=Count("pk"),
-        critical=Count("pk", filter=Q(severity=Severity.CRITICAL)),
-        waited=Avg(WAITED, filter=Q(acknowledged_at__isnull=False)),
-        lasted=Avg(LASTED, filter=IS_RESOLVED),
-    )
+    order = np.argsort(recent.began, kind="stable")
+    days, firsts = np.unique(recent.began[order] // (_DAY // MICROSECOND), return_index=True)
     return [
         {
-            "day": row["day"],
-            "alert_count": row["number"],
-            "critical_alerts": row["critical"],
-            "mean_time_to_acknowledge": _minutes(row["waited"]),
-            "mean_time_to_resolve": _minutes(row["lasted"]),
+            "day": openings.EPOCH + day * _DAY,
+            "alert_count": len(own),
+            "critical_alerts": int(recent.critical[own].sum()),
+            "mean_time_to_acknowledge": _minutes(recent.waited[own][recent.acknowledged[own]]),
+            "mean_time_to_resolve": _minutes(recent.lasted[own][recent.resolved[own]]),
         }
-        for row in counted.order_by("day")
+        for day, own in zip(days.tolist(), _parts(order, firsts), strict=True)
     ]
+
+
+def _parts(order: Ints, firsts: Ints) -> Iterable[Ints]:
+    return np.split(order, firsts[1:]) if len(firsts) else []
 
 
 # The curves of each chart: the column of `by_day`, its label and unit.
@@ -170,9 +163,9 @@ CHARTS = {
 }
 
 
-def chart(rows: QuerySet[AlertInstance], span: Span, name: str) -> dict[str, Any]:
+def chart(recent: Openings, span: Span, name: str) -> dict[str, Any]:
     """One of CHARTS by day, as charts are drawn: days without an alert count 0, and have no times."""
-    found = {row["day"]: row for row in by_day(begun(rows, span))}
+    found = {row["day"]: row for row in by_day(recent)}
     first = span.start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     days = [first + timedelta(days=n) for n in range((span.end - first).days + 1)]
     series = []

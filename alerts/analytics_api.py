@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from alerts import analytics
+from alerts import analytics, openings
 from alerts.models import AlertInstance
 from assets.api import SPAN_NAMES, SPAN_PARAMETERS
 from assets.spans import BadSpan, Span, span_of
@@ -58,7 +58,8 @@ class Analytics(APIView):
     @extend_schema(parameters=SPAN_PARAMETERS, responses={200: ANALYTICS})
     def get(self, request: Request) -> Response:
         refuse_unknown(request, SPAN_NAMES)
-        return Response(analytics.analyse(_rows(request), _span(request)))
+        span = _span(request)
+        return Response(analytics.analyse(openings.read(_rows(request), span), span))
 
 
 class AnalyticsChart(APIView):
@@ -74,4 +75,5 @@ class AnalyticsChart(APIView):
         name = request.query_params.get("chart", "alerts")
         if name not in analytics.CHARTS:
             raise ValidationError({"chart": f"send one of: {', '.join(analytics.CHARTS)}"})
-        return Response(analytics.chart(_rows(request), _span(request), name))
+        span = _span(request)
+        return Response(analytics.chart(openings.read(_rows(request), span), span, name))

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from alerts import analytics
+from alerts import analytics, openings
 from alerts.models import AlertInstance
 from assets import spans
 from wedsync_monitor import policy
@@ -110,8 +110,9 @@ def _asked(request: HttpRequest) -> tuple[spans.Span, str]:
 def analytics_page(request: HttpRequest) -> HttpResponse:
     """How alerting did in a span of time."""
     span, wrong = _asked(request)
-    found = analytics.analyse(_rows(request), span)
-    tables = _tables(found, analytics.by_day(analytics.begun(_rows(request), span)))
+    recent = openings.read(_rows(request), span)
+    found = analytics.analyse(recent, span)
+    tables = _tables(found, analytics.by_day(recent))
     kept = urlencode({name: request.GET[name] for name in ("range", "from", "to") if request.GET.get(name)})
     kept = "" if wrong else kept
     url = reverse("alert-analytics-chart")
@@ -143,8 +144,8 @@ def analytics_table(request: HttpRequest) -> HttpResponse:
         wrong = f"table: send one of: {', '.join(TABLES)}"
     if wrong:
         return HttpResponse(wrong, status=400, content_type="text/plain; charset=utf-8")
-    rows = _rows(request)
-    found = _tables(analytics.analyse(rows, span), analytics.by_day(analytics.begun(rows, span)))[table]
+    recent = openings.read(_rows(request), span)
+    found = _tables(analytics.analyse(recent, span), analytics.by_day(recent))[table]
     answer = HttpResponse(content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="alert-{table}.csv"'
     columns = TABLES[table][1]

@@ -31,6 +31,7 @@ def of_alert(alert: AlertInstance, rule: AlertRule) -> str:
     if alert.flapping_since:
         marks = terms.flapping
         ends = f"; settles at {marks.low:g} % changes or fewer" if marks else ""
+        ends += "; taken on, so that nobody is told then" if alert.status == State.ACKNOWLEDGED else ""
         return f"Flapping since {_clock(alert.flapping_since)}{ends}{_without_data(alert)}."
     parts = [_ending(alert, rule, terms) + _without_data(alert)]
     if terms.auto_resolve and alert.opened_at:

@@ -76,6 +76,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.ACKNOWLEDGED, Event.RESOLVED): State.RESOLVED,
         (State.ACKNOWLEDGED, Event.DATA_MISSING): State.ACKNOWLEDGED,
         (State.ACKNOWLEDGED, Event.DATA_BACK): State.ACKNOWLEDGED,
+        (State.SUPPRESSED, Event.ACKNOWLEDGED): State.ACKNOWLEDGED,  # of what flaps only: see decide_acknowledge
         (State.SUPPRESSED, Event.UNSUPPRESSED): State.OPEN,
         (State.SUPPRESSED, Event.RESOLVED): State.RESOLVED,
         (State.SUPPRESSED, Event.DATA_MISSING): State.SUPPRESSED,
@@ -213,14 +214,29 @@ def _while_flapping(snapshot: Snapshot, seen: Observation, terms: Terms, now: da
     settled = terms.flapping is None or terms.flapping.is_over(flips, now)
     if settled and (ended := _ending(snapshot, seen, terms, now)):
         return replace(ended, changes={**changes, **ended.changes, "flips": flips, "flapping_since": None})
-    events = tuple(_data_events(snapshot, seen))
+    events = (*_data_events(snapshot, seen), *_held_events(snapshot, seen, settled, now))
     if settled and seen.finding in (Finding.BREACHED, Finding.BETWEEN):
         changes["flapping_since"] = None
-        if not seen.suppressed and not _snoozed(snapshot, now):
-            events += (Event.UNSUPPRESSED,)
-            changes["snoozed_until"] = None
-    state = State.OPEN if Event.UNSUPPRESSED in events else snapshot.state
-    return Transition(state, events, changes) if events or changes else None
+    if Event.UNSUPPRESSED in events:
+        changes["snoozed_until"] = None
+    if Event.SUPPRESSED in events:
+        changes["acknowledged_until"] = None
+    state = snapshot.state
+    for event in events:
+        state = follow(state, event)
+    note = seen.suppressed or (terms.flapping.reason(flips, now) if terms.flapping else "")
+    return Transition(state, events, changes, note=note) if events or changes else None
+
+
+def _held_events(snapshot: Snapshot, seen: Observation, settled: bool, now: datetime) -> tuple[Event, ...]:
+    """What happens to an alert that flaps, or did until now: told where it settled, and where an acknowledgement is
+    over, after which it is held as before."""
+    if settled and seen.finding in (Finding.BREACHED, Finding.BETWEEN):
+        told = snapshot.state is State.SUPPRESSED and not seen.suppressed and not _snoozed(snapshot, now)
+        return (Event.UNSUPPRESSED,) if told else ()
+    if not _acknowledgement_over(snapshot, now):
+        return ()
+    return (Event.SUPPRESSED,) if seen.suppressed else (Event.ACKNOWLEDGEMENT_EXPIRED, Event.SUPPRESSED)
 
 
 def _run_out(snapshot: Snapshot, terms: Terms, now: datetime) -> bool:
@@ -300,7 +316,10 @@ def _marks(snapshot: Snapshot, seen: Observation, now: datetime) -> dict[str, An
 
 
 def decide_acknowledge(snapshot: Snapshot, minutes: int | None, now: datetime) -> Transition:
-    """A person takes the alert on, for `minutes` at most where given. Raises Refused."""
+    """A person takes the alert on, for `minutes` at most where given: an open one, or one that is held because it
+    flaps. Raises Refused."""
+    if snapshot.state is State.SUPPRESSED and snapshot.flapping_since is None:
+        raise Refused("an alert that is suppressed cannot be acknowledged; snooze it")
     until = now + timedelta(minutes=minutes) if minutes else None
     state = follow(snapshot.state, Event.ACKNOWLEDGED)
     return Transition(state, (Event.ACKNOWLEDGED,), {"acknowledged_at": now, "acknowledged_until": until})

@@ -47,8 +47,6 @@ BATCH = 32
 FOR_PEOPLE = frozenset(
     {EventKind.OPENED, EventKind.UNSUPPRESSED, EventKind.ACKNOWLEDGEMENT_EXPIRED, EventKind.FLAPPING}
 )
-# What flaps is suppressed: there is nothing to acknowledge.
-ASKING = FOR_PEOPLE - {EventKind.FLAPPING}
 # Events after which whoever was told is told the end, too.
 HEARD = FOR_PEOPLE | {EventKind.ESCALATED}
 FOR_SYSTEMS = {
@@ -293,7 +291,7 @@ def _link_of(delivery: NotificationDelivery) -> str:
     """Where people acknowledge, in what asks them to."""
     from alerts import links  # acknowledging leads to messages
 
-    asks = delivery.event.kind in ASKING and delivery.channel["type"] in WITH_LINKS
+    asks = delivery.event.kind in FOR_PEOPLE and delivery.channel["type"] in WITH_LINKS
     return links.make(delivery) if asks else ""
 
 

@@ -9,15 +9,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
+from itertools import combinations
 from typing import Any
+from uuid import UUID
 
 import numpy as np
-from django.db import connection
-from django.db.models import QuerySet
 from numpy.typing import NDArray
 
-from alerts.models import AlertInstance, AlertRule
+from alerts.models import AlertRule
+from alerts.openings import MICROSECOND, NO_ASSET, Openings, moment
 from assets.spans import Span
 
 FACTOR = 2.0
@@ -27,45 +28,25 @@ STORM_GAP = timedelta(minutes=2)
 TOGETHER = timedelta(minutes=5)
 BUSIEST = 12
 MOST = 10
+_MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 _DAYS = ("Thursdays", "Fridays", "Saturdays", "Sundays", "Mondays", "Tuesdays", "Wednesdays")
 
 
-def of(recent: QuerySet[AlertInstance]) -> list[dict[str, Any]]:
+def of(recent: Openings) -> list[dict[str, Any]]:
     """The patterns of `recent` as the specification has them, the most frequent first.
 
     `frequency` is the number of alerts then (of rules that go together: of times), `impact_score` their share of all
     (of the times of the rarer rule), from 0 to 1.
     """
-    found = _times(_hourly(recent)) + _companions(recent)
+    found = _times(recent.began // (_HOUR // MICROSECOND)) + _companions(recent)
     return sorted(found, key=lambda one: -one["frequency"])
 
 
-def _read(recent: QuerySet[AlertInstance], columns: tuple[str, ...], sql: str, *more: Any) -> list[Any]:
-    """What `sql` says of the relation `opened`, which has these columns of `recent`."""
-    own, given = recent.order_by().values_list(*columns).query.sql_with_params()
-    with connection.cursor() as cursor:
-        cursor.execute(f"WITH opened AS ({own}) {sql}", [*given, *more])
-        found: list[Any] = cursor.fetchall()
-        return found
-
-
-def _hourly(recent: QuerySet[AlertInstance]) -> NDArray[np.int64]:
-    """(n, 2) hours since the epoch and how many alerts began in each."""
-    rows = _read(
-        recent,
-        ("first_triggered_at",),
-        """, hours AS (
-               SELECT date_bin('1 hour', first_triggered_at, 'epoch') AS hour, count(*) AS number
-               FROM opened GROUP BY hour)
-           SELECT (extract(epoch FROM hour) / 3600)::bigint, number FROM hours""",
-    )
-    return np.array(rows, dtype=np.int64).reshape(-1, 2)
-
-
-def _times(hourly: NDArray[np.int64]) -> list[dict[str, Any]]:
-    hours = np.bincount(hourly[:, 0] % 24, weights=hourly[:, 1], minlength=24).astype(np.int64)
+def _times(since_epoch: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Of the hours since 1970 in which alerts began."""
+    hours = np.bincount(since_epoch % 24, minlength=24)
     # The epoch began on a Thursday.
-    days = np.bincount(hourly[:, 0] // 24 % 7, weights=hourly[:, 1], minlength=7).astype(np.int64)
+    days = np.bincount(since_epoch // 24 % 7, minlength=7)
     found = [_time("time_of_day", f"from {hour:02}:00 to {hour:02}:59 UTC", hours, hour) for hour in range(24)]
     found += [_time("day_of_week", f"on {name} (UTC)", days, day) for day, name in enumerate(_DAYS)]
     return [one for one in found if one]
@@ -84,30 +65,33 @@ def _time(kind: str, when: str, counts: NDArray[np.int64], place: int) -> dict[s
     }
 
 
-def _companions(recent: QuerySet[AlertInstance]) -> list[dict[str, Any]]:
-    rows = _read(
-        recent,
-        ("alert_rule_id", "first_triggered_at"),
-        """, busiest AS (SELECT alert_rule_id AS rule FROM opened GROUP BY rule ORDER BY count(*) DESC, rule LIMIT %s),
-           times AS MATERIALIZED (
-               SELECT DISTINCT alert_rule_id AS rule, date_bin(%s, first_triggered_at, 'epoch') AS slot
-               FROM opened WHERE alert_rule_id IN (SELECT rule FROM busiest)),
-           own AS (SELECT rule, count(*) AS number FROM times GROUP BY rule),
-           pairs AS (
-               SELECT a.rule AS one, b.rule AS other, count(*) AS number
-               FROM times a JOIN times b ON a.slot = b.slot AND a.rule < b.rule GROUP BY one, other)
-           SELECT one, other, pairs.number, least(a.number, b.number), a.number * b.number,
-                  (SELECT extract(epoch FROM max(slot) - min(slot)) / extract(epoch FROM %s::interval) + 1 FROM times)
-           FROM pairs JOIN own a ON a.rule = one JOIN own b ON b.rule = other WHERE pairs.number >= %s""",
-        BUSIEST,
-        TOGETHER,
-        TOGETHER,
-        LEAST,
-    )
-    kept = [row for row in rows if row[2] * 2 >= row[3] and row[2] * row[5] >= FACTOR * row[4]]
-    rules = {rule for row in kept for rule in row[:2]}
-    names = dict(AlertRule.objects.filter(pk__in=rules).values_list("pk", "rule_name")) if rules else {}
-    return [_companion(names[one], names[other], number, rarer) for one, other, number, rarer, *_ in kept]
+def _companions(recent: Openings) -> list[dict[str, Any]]:
+    busiest = np.sort(np.argsort(-recent.rules.count(), kind="stable")[:BUSIEST])
+    chosen = np.isin(recent.rules.places, busiest)
+    rules = np.searchsorted(busiest, recent.rules.places[chosen])
+    slots, slot = np.unique(recent.began[chosen] // (TOGETHER // MICROSECOND), return_inverse=True)
+    if not len(slots):
+        return []
+    began = np.zeros((len(busiest), len(slots)), dtype=np.float64)
+    began[rules, slot] = 1
+    # How many slots both rules of a pair began in; on the diagonal, each by itself.
+    times = (began @ began.T).astype(np.int64)
+    length = int(slots[-1] - slots[0]) + 1
+    pairs = [pair for pair in combinations(range(len(busiest)), 2) if _go_together(times, *pair, length)]
+    ids = {place: recent.rules.ids[busiest[place]] for pair in pairs for place in pair}
+    names = dict(AlertRule.objects.filter(pk__in=ids.values()).values_list("pk", "rule_name")) if ids else {}
+    return [
+        _companion(
+            names[ids[one]], names[ids[other]], int(times[one, other]), int(min(times[one, one], times[other, other]))
+        )
+        for one, other in pairs
+        if ids[one] in names and ids[other] in names
+    ]
+
+
+def _go_together(times: NDArray[np.int64], one: int, other: int, length: int) -> bool:
+    number, own, others = int(times[one, other]), int(times[one, one]), int(times[other, other])
+    return number >= LEAST and number * 2 >= min(own, others) and number * length >= FACTOR * own * others
 
 
 def _companion(one: str, other: str, number: int, rarer: int) -> dict[str, Any]:
@@ -122,30 +106,24 @@ def _companion(one: str, other: str, number: int, rarer: int) -> dict[str, Any]:
     }
 
 
-def storms(recent: QuerySet[AlertInstance], span: Span, total: int) -> list[dict[str, Any]]:
-    """The largest storms among the `total` openings of `span`, newest first."""
-    gap = min(STORM_GAP, (span.end - span.start) / (4 * max(total, 1)))
-    rows = _read(
-        recent,
-        ("first_triggered_at", "asset_id"),
-        """, marked AS (
-               SELECT first_triggered_at AS at, asset_id,
-                      (first_triggered_at - lag(first_triggered_at) OVER by_time > %s)::int AS begins
-               FROM opened WINDOW by_time AS (ORDER BY first_triggered_at)),
-           runs AS (SELECT at, asset_id, sum(begins) OVER (ORDER BY at ROWS UNBOUNDED PRECEDING) AS run FROM marked)
-           SELECT min(at) AS began, max(at), count(*) AS number, count(DISTINCT asset_id)
-           FROM runs GROUP BY coalesce(run, 0) HAVING count(*) >= %s ORDER BY number DESC, began DESC LIMIT %s""",
-        gap,
-        STORM_ALERTS,
-        MOST,
-    )
-    return [_storm(*row) for row in sorted(rows, reverse=True)]
+def storms(recent: Openings, span: Span) -> list[dict[str, Any]]:
+    """The largest storms of `recent`, which began in `span`, newest first."""
+    gap = min(STORM_GAP, (span.end - span.start) / (4 * max(len(recent), 1))) // MICROSECOND
+    order = np.argsort(recent.began, kind="stable")
+    began = recent.began[order]
+    firsts = np.flatnonzero(np.append(True, np.diff(began) > gap)[: len(began)])
+    numbers = np.diff(np.append(firsts, len(began)))
+    large = np.flatnonzero(numbers >= STORM_ALERTS)
+    largest = large[np.lexsort((-began[firsts[large]], -numbers[large]))][:MOST]
+    assets = recent.assets.places[order]
+    runs = [slice(firsts[run], firsts[run] + numbers[run]) for run in sorted(largest.tolist(), reverse=True)]
+    return [_storm(began[run], {recent.assets.ids[place] for place in assets[run].tolist()}) for run in runs]
 
 
-def _storm(began: datetime, ended: datetime, number: int, assets: int) -> dict[str, Any]:
+def _storm(began: NDArray[np.int64], assets: set[UUID]) -> dict[str, Any]:
     return {
-        "timestamp": f"{began:%Y-%m-%dT%H:%M:%SZ}",
-        "duration_minutes": round((ended - began).total_seconds() / 60, 2),
-        "alert_count": number,
-        "affected_assets": assets,
+        "timestamp": f"{moment(int(began[0])):%Y-%m-%dT%H:%M:%SZ}",
+        "duration_minutes": round(int(began[-1] - began[0]) * MICROSECOND / _MINUTE, 2),
+        "alert_count": len(began),
+        "affected_assets": len(assets - {NO_ASSET}),
     }

@@ -135,6 +135,10 @@ EVALUATION_DELAY_SECONDS = env.float("WEDSYNC_EVALUATION_DELAY_SECONDS", default
 # How many messages a minute one channel of people gets, and after how many of a kind a summary takes their place.
 NOTIFICATIONS_PER_MINUTE = env.int("WEDSYNC_NOTIFICATIONS_PER_MINUTE", default=60)
 NOTIFICATION_STORM_AFTER = env.int("WEDSYNC_NOTIFICATION_STORM_AFTER", default=10)
+# An alert that ends by itself within so many minutes, and that nobody acknowledged, was noise. Of noise a rule that
+# says nothing else may make so many messages a week (0: no budget).
+NOISE_MINUTES = env.int("WEDSYNC_NOISE_MINUTES", default=5)
+NOISE_BUDGET = env.int("WEDSYNC_NOISE_BUDGET", default=20)
 # A sample that comes in later than this after its own time is back-filled: kept, and judged by no rule.
 EVALUATION_LATENESS_SECONDS = env.int("WEDSYNC_EVALUATION_LATENESS_SECONDS", default=600)
 

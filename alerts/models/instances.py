@@ -97,6 +97,13 @@ class AlertInstance(models.Model):
     def __str__(self) -> str:
         return self.alert_title
 
+    @property
+    def is_acknowledgeable(self) -> bool:
+        """Whether a person is asked to take it on: it is open, or held because it flaps."""
+        return self.status == AlertStatus.OPEN or (
+            self.status == AlertStatus.SUPPRESSED and self.flapping_since is not None
+        )
+
 
 class AlertEvent(models.Model):
     """What happened to an alert, in order; written with the change itself and never changed after."""

@@ -79,7 +79,7 @@ def series_of(row: Sequence[Any]) -> Series:
     return Series(row[0], row[1], row[2], row[3], row[4], msgspec.json.decode(row[5]))
 
 
-def copy_out(query: str, parameters: dict[str, Any]) -> bytes:
+def copy_out(query: str, parameters: dict[str, Any] | Sequence[Any]) -> bytes:
     """What `query` answers, in PostgreSQL's binary COPY format."""
     with connection.cursor() as cursor:
         parts: list[bytes] = []

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerts import analytics
+from alerts import analytics, openings
 from alerts.models import AlertInstance
 from assets.spans import Span
 from tests.pages import opened, queries_of
@@ -21,7 +21,7 @@ PAGE = "/admin/monitoring/alerts/analytics"
 
 
 def analysed() -> dict:
-    return analytics.analyse(AlertInstance.objects.all(), MONTH)
+    return analytics.analyse(openings.read(AlertInstance.objects.all(), MONTH), MONTH)
 
 
 def resolved_after(minutes: float, began: datetime, **columns) -> dict:
@@ -125,7 +125,7 @@ def test_rules_that_open_together_are_a_pattern_and_those_that_meet_by_chance_ar
 def test_days_without_alerts_count_none_and_have_no_times(alert):
     alert(**resolved_after(30, SATURDAY - timedelta(days=1), resolution_type="auto"))
     week = Span(SATURDAY - timedelta(days=7), SATURDAY)
-    rows = AlertInstance.objects.all()
+    rows = openings.read(AlertInstance.objects.all(), week)
     alerts, _ = analytics.chart(rows, week, "alerts")["series"]
     assert [value for _, value in alerts["points"]] == [0, 0, 0, 0, 0, 0, 1, 0]
     assert [len(one["points"]) for one in analytics.chart(rows, week, "times")["series"]] == [0, 1]

@@ -72,6 +72,37 @@ def test_it_is_told_once_held_and_told_as_it_is_when_it_settles(last, expected):
     assert (trouble.live.state if trouble.live else None) == expected[0]
 
 
+def acknowledged(minutes: int | None = None) -> Trouble:
+    """Trouble that flaps and that a person has taken on."""
+    trouble = Trouble()
+    for one in (BAD, GOOD, BAD, GOOD, BAD, GOOD, BAD):
+        trouble.see(one)
+    decided = lifecycle.decide_acknowledge(trouble.live, minutes, trouble.now)
+    until = decided.changes["acknowledged_until"]
+    trouble.live = replace(trouble.live, state=decided.state, acknowledged_until=until)
+    return trouble
+
+
+@pytest.mark.parametrize(("last", "expected"), [(BAD, (State.ACKNOWLEDGED, [])), (GOOD, (None, [Event.RESOLVED]))])
+def test_acknowledged_it_is_held_and_stays_quiet_when_it_settles(last, expected):
+    trouble = acknowledged()
+    assert [trouble.see(one) for _ in range(5) for one in (GOOD, BAD)] == [()] * 10
+    told = [event for _ in range(EVALUATIONS) for event in trouble.see(last)]
+    assert (trouble.live.state if trouble.live else None, told) == expected
+    assert trouble.live is None or trouble.live.flapping_since is None
+
+
+@pytest.mark.parametrize(
+    ("window", "events"),
+    [("", (Event.ACKNOWLEDGEMENT_EXPIRED, Event.SUPPRESSED)), ("a window", (Event.SUPPRESSED,))],
+)
+def test_acknowledged_for_a_while_it_is_told_of_again_and_held_as_before(window, events):
+    trouble = acknowledged(minutes=2)
+    assert (trouble.see(GOOD), trouble.see(BAD, window)) == ((), events)
+    assert (trouble.live.state, trouble.live.flapping_since is None) == (State.SUPPRESSED, False)
+    assert [trouble.see(BAD) for _ in range(EVALUATIONS)].count((Event.UNSUPPRESSED,)) == 1
+
+
 def test_missing_data_is_waited_for_and_no_change():
     trouble = Trouble()
     for one in (BAD, GOOD, BAD, GOOD, BAD, GOOD, BAD):
