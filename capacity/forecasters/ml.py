@@ -1,0 +1,77 @@
+"""Ridge autoregression on the last points and the same points of earlier seasons, learnt from the whole history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from capacity.forecasters.base import TINY, Array, Forecasters, History, TooShort, lagged, ridge
+
+# Rounds of reweighting that turn least squares into least absolute error: outages and clean-ups teach nothing.
+REWEIGHTINGS = 3
+# Errors below this share of the median error count alike.
+SMALL_ERROR = 0.3
+
+
+@dataclass(frozen=True)
+class Autoregression:
+    """Of the values, or of their differences where `differences` is 1; robust fits least absolute errors."""
+
+    differences: int = 0
+    penalty: float = 1e-4
+    robust: bool = True
+
+    def __call__(self, history: History, horizon: int) -> Array:
+        scaled = history.scaled
+        series = np.diff(scaled, n=self.differences)
+        if len(series) < 8:
+            raise TooShort
+        centre, spread = float(series.mean()), float(series.std())
+        ahead = np.full(horizon, centre)
+        if spread > TINY:
+            ahead += spread * self._forecast((series - centre) / spread, history.seasons, horizon)
+        if self.differences:
+            ahead = scaled[-1] + np.cumsum(ahead)
+        return history.unscaled(ahead)
+
+    def _forecast(self, series: Array, seasons: tuple[int, ...], horizon: int) -> Array:
+        lags = lags_of(seasons, len(series))
+        start = int(lags[-1])
+        rows, targets = lagged(series, lags, start), series[start:]
+        coefficients, constant = ridge(rows, targets, self.penalty)
+        for _ in range(REWEIGHTINGS if self.robust else 0):
+            missed = np.abs(targets - constant - rows @ coefficients)
+            least = SMALL_ERROR * float(np.median(missed)) + TINY
+            coefficients, constant = ridge(rows, targets, self.penalty, 1 / np.maximum(missed, least))
+        return _rolled(series, lags, coefficients, constant, horizon)
+
+
+def lags_of(seasons: tuple[int, ...], length: int) -> npt.NDArray[np.int64]:
+    """The last three points and those around one season ago, as far back as enough of the history is left to learn."""
+    lags = {1, 2, 3}
+    for rank, season in enumerate(seasons):
+        lags |= {season - 1, season, season + 1}
+        if rank == 0:
+            lags |= {2 * season, 3 * season, 4 * season} if season <= 12 else {2 * season}
+    kept = sorted(lags)
+    while len(kept) > 3 and length - kept[-1] < max(3 * len(kept), length // 4):
+        kept.pop()
+    return np.array(kept)
+
+
+def _rolled(series: Array, lags: npt.NDArray[np.int64], coefficients: Array, constant: float, horizon: int) -> Array:
+    """Each value from the ones before it, held a standard deviation around all that was seen: it cannot run away."""
+    low, high = float(series.min()) - 1, float(series.max()) + 1
+    known = np.concatenate((series, np.zeros(horizon)))
+    for at in range(len(series), len(known)):
+        known[at] = min(max(constant + float(known[at - lags] @ coefficients), low), high)
+    return known[len(series) :]
+
+
+FORECASTERS: Forecasters = {
+    "autoregression": Autoregression(),
+    "autoregression of changes": Autoregression(differences=1),
+    "smooth autoregression": Autoregression(penalty=1e-2, robust=False),
+}
