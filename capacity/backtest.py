@@ -106,7 +106,7 @@ def naive2(history: History, horizon: int) -> Array:
         return np.full(horizon, history.values[-1])
     figure = seasonal_figure(history.scaled, history.season)
     ahead = history.scaled[-1] - figure[-1] + figure[np.arange(horizon) % history.season]
-    return np.asarray(np.exp(ahead) if history.is_positive else ahead)
+    return np.asarray(np.exp(ahead) if history.in_logarithms else ahead)
 
 
 def is_seasonal(values: Array, season: int) -> bool:

@@ -21,6 +21,8 @@ from capacity.forecasters.base import Array, Forecasters, History
 from capacity.spacing import spaced
 
 MOST_STEPS = 10_000
+# With fewer tested origins the interval is at least as wide as without any.
+LEAST_ORIGINS = 3
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,10 @@ def predict(
     if lower is not None and upper is not None and lower >= upper:
         raise ValueError(f"lower {lower} is not below upper {upper}; give the least and the greatest possible value")
     even = spaced(timestamps, values, freq)
-    made = _predicted(even.history, METHODS[method], horizon)
+    # In shares of the largest value, so that neither 1e-300 nor 1e300 leaves the numbers' range on the way.
+    size = float(np.abs(even.history.values).max()) or 1.0
+    made = _predicted(History(even.history.values / size, even.history.seasons), METHODS[method], horizon)
+    made = replace(made, mean=made.mean * size, lo95=made.lo95 * size, hi95=made.hi95 * size)
     return _bounded(replace(made, notes=even.notes + made.notes), lower, upper)
 
 
@@ -88,6 +93,8 @@ def _predicted(history: History, forecasters: Forecasters, horizon: int) -> Fore
         return Forecast(mean, mean - half, mean + half, weights, None, (note,))
     past = np.array([ensemble.combine(said, shares) for said in tested.by_origin()])
     half = intervals.half_widths(past - tested.actual, horizon)
+    if len(tested.origins) < LEAST_ORIGINS:
+        half = np.maximum(half, intervals.guessed_half_widths(history.values, horizon))
     return Forecast(mean, mean - half, mean + half, weights, _accuracy(history, tested, past), _notes(tested, horizon))
 
 

@@ -15,7 +15,7 @@ from capacity.forecasters.base import TINY, Array, Forecasters, History, TooShor
 LONG_ORDER = 24
 ORDERS = [(ar, ma) for ar in (1, 2, 3, 5) for ma in (0, 1, 2)]
 MOST_AR, MOST_MA = 5, 2
-PENALTY = 1e-4
+PENALTY, LONG_PENALTY = 1e-4, 1e-3
 # Which of the columns (values, then errors) each order uses: orders × columns, 1 or 0.
 USED = np.array([[i < ar for i in range(MOST_AR)] + [i < ma for i in range(MOST_MA)] for ar, ma in ORDERS], dtype=float)
 
@@ -43,8 +43,7 @@ class Arima:
 def _forecast(series: Array, horizon: int) -> Array:
     order = min(LONG_ORDER, len(series) // 6)
     rows = lagged(series, np.arange(1, order + 1), order)
-    coefficients, constant = ridge(rows, series[order:], 1e-3)
-    errors = np.concatenate((np.zeros(order), series[order:] - constant - rows @ coefficients))
+    errors = np.concatenate((np.zeros(order), series[order:] - rows @ ridge(rows, series[order:], LONG_PENALTY)))
     start = max(order + MOST_MA, MOST_AR)
     rows = np.hstack(
         (lagged(series, np.arange(1, MOST_AR + 1), start), lagged(errors, np.arange(1, MOST_MA + 1), start))

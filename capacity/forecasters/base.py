@@ -26,6 +26,7 @@ class History:
 
     values: Array
     seasons: tuple[int, ...] = ()
+    logarithms: bool = True
 
     def __len__(self) -> int:
         return len(self.values)
@@ -35,24 +36,36 @@ class History:
         """The shortest season in points; 1 where there is none."""
         return self.seasons[0] if self.seasons else 1
 
+    @cached_property
+    def plain(self) -> History:
+        """The same history never taken in logarithms: what fills up by the day is a sum."""
+        return History(self.values, self.seasons, logarithms=False)
+
     def until(self, origin: int) -> History:
-        return History(self.values[:origin], self.seasons)
+        return History(self.values[:origin], self.seasons, self.logarithms)
 
     @cached_property
-    def is_positive(self) -> bool:
-        return bool(self.values.min() > 0)
+    def in_logarithms(self) -> bool:
+        return self.logarithms and bool(self.values.min() > 0)
 
     @cached_property
     def scaled(self) -> Array:
-        """Logarithms where every value is positive: growth and seasons of most load are multiples, not sums."""
-        return np.log(self.values) if self.is_positive else self.values
+        """Logarithms where every value is positive: the growth and seasons of most load are multiples, not sums."""
+        return np.log(self.values) if self.in_logarithms else self.values
 
     def unscaled(self, scaled: Array) -> Array:
-        """Back to the unit of the values, held within reach of what the series has ever done."""
+        """Back to the unit of the values, held within reach of what the series has ever done.
+
+        What is positive stays positive, and growth by a factor does not go on for ever: upwards it is held in the
+        unit of the values, not in logarithms.
+        """
+        reach = REACH + np.arange(1, len(scaled) + 1) / len(self)
         low, high = float(self.scaled.min()), float(self.scaled.max())
-        reach = (high - low) * (REACH + np.arange(1, len(scaled) + 1) / len(self))
-        held = np.clip(scaled, low - reach, high + reach)
-        return np.exp(held) if self.is_positive else held
+        held = np.clip(scaled, low - (high - low) * reach, high + (high - low) * reach)
+        if not self.in_logarithms:
+            return held
+        least, most = float(self.values.min()), float(self.values.max())
+        return np.asarray(np.minimum(np.exp(held), most + (most - least) * reach))
 
     @cached_property
     def adjusted(self) -> Array:
@@ -108,14 +121,9 @@ def lagged(values: Array, lags: npt.NDArray[np.int64], start: int) -> Array:
     return np.asarray(values[np.arange(start, len(values))[:, None] - lags])
 
 
-def ridge(rows: Array, targets: Array, penalty: float, weights: Array | None = None) -> tuple[Array, float]:
-    """Coefficients and constant of a (weighted) least-squares fit, the coefficients drawn towards zero."""
-    weights = np.ones(len(targets)) if weights is None else weights
-    total = weights.sum()
-    row_mean, target_mean = weights @ rows / total, float(weights @ targets / total)
-    centred = rows - row_mean
-    weighted = centred * weights[:, None]
-    gram = centred.T @ weighted
-    gram[np.diag_indices_from(gram)] += penalty * (np.trace(gram) / len(gram)) + TINY
-    coefficients = np.linalg.solve(gram, weighted.T @ (targets - target_mean))
-    return coefficients, target_mean - float(row_mean @ coefficients)
+def ridge(rows: Array, targets: Array, penalty: float, weights: Array | None = None) -> Array:
+    """Coefficients of a (weighted) least-squares fit, drawn towards zero by a share of the rows' mean square."""
+    weighted = rows if weights is None else rows * weights[:, None]
+    gram = weighted.T @ rows
+    gram.flat[:: len(gram) + 1] += penalty * (np.trace(gram) / len(gram)) + TINY
+    return np.asarray(np.linalg.solve(gram, weighted.T @ targets))

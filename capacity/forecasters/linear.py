@@ -16,16 +16,20 @@ POINTS_PER_SEASON = 7
 
 @dataclass(frozen=True)
 class Trend:
-    """A line through the last `window` seasons (None: all), beginning at the latest half season or at the line."""
+    """A line through the last `window` seasons (None: all), from the level of the latest half season.
+
+    In the unit of the values where `plain`: a disk fills by so much a day, and in logarithms it would run away.
+    """
 
     window: int | None = None
-    from_latest: bool = True
+    plain: bool = True
 
     def __call__(self, history: History, horizon: int) -> Array:
+        history = history.plain if self.plain else history
         season = history.season if history.season > 1 else POINTS_PER_SEASON
         recent = history.adjusted if self.window is None else history.adjusted[-self.window * season :]
         slope = robust_slope(recent)
-        latest = min(len(recent), max(1, history.season // 2)) if self.from_latest else len(recent)
+        latest = min(len(recent), max(1, history.season // 2))
         level = float(np.median(recent[-latest:] - slope * np.arange(1 - latest, 1)))
         return history.unscaled(level + slope * np.arange(1, horizon + 1) + history.seasonal(horizon))
 
@@ -43,6 +47,5 @@ def robust_slope(values: Array) -> float:
 
 FORECASTERS: Forecasters = {
     "trend": Trend(),
-    "trend of two weeks": Trend(14),
-    "trend of four days": Trend(4),
+    "recent trend": Trend(14, plain=False),
 }

@@ -39,13 +39,15 @@ class Autoregression:
     def _forecast(self, series: Array, seasons: tuple[int, ...], horizon: int) -> Array:
         lags = lags_of(seasons, len(series))
         start = int(lags[-1])
-        rows, targets = lagged(series, lags, start), series[start:]
-        coefficients, constant = ridge(rows, targets, self.penalty)
+        rows = np.ones((len(series) - start, len(lags) + 1))
+        rows[:, :-1] = lagged(series, lags, start)
+        targets = series[start:]
+        weights = ridge(rows, targets, self.penalty)
         for _ in range(REWEIGHTINGS if self.robust else 0):
-            missed = np.abs(targets - constant - rows @ coefficients)
+            missed = np.abs(targets - rows @ weights)
             least = SMALL_ERROR * float(np.median(missed)) + TINY
-            coefficients, constant = ridge(rows, targets, self.penalty, 1 / np.maximum(missed, least))
-        return _rolled(series, lags, coefficients, constant, horizon)
+            weights = ridge(rows, targets, self.penalty, 1 / np.maximum(missed, least))
+        return _rolled(series, lags, weights[:-1], float(weights[-1]), horizon)
 
 
 def lags_of(seasons: tuple[int, ...], length: int) -> npt.NDArray[np.int64]:
