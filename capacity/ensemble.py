@@ -16,7 +16,10 @@ UNTESTED = 1.2
 
 
 def weigh(backtest: Backtest) -> dict[str, float]:
-    """Weights that sum to 1, by mean absolute error relative to the median forecaster of each origin."""
+    """Weights that sum to 1, by mean absolute error relative to the median forecaster of each origin.
+
+    Where there is no origin all weigh the same. At least one forecaster must have said something at each origin.
+    """
     names = list(backtest.forecasts)
     if not backtest.origins:
         return dict.fromkeys(names, 1 / len(names))

@@ -9,9 +9,9 @@ from capacity.forecasters.base import TINY, Array, moving_mean
 LEVEL = 0.95
 # The usual error of a step is the mean over its neighbours within this share of the horizon.
 SMOOTHED_SHARE = 1 / 2
-# Errors of one origin go together, so that few origins are few observations however many steps they have: Student's t
-# over the normal quantile, by the number of origins.
-FEW_ORIGINS = {1: 6.48, 2: 2.20, 3: 1.62, 4: 1.42, 5: 1.31}
+# Errors of one origin go together, so that few origins are few observations however many steps they have: the 97.5 %
+# quantile of Student's t over the normal one, with two degrees of freedom for each origin beyond the first.
+FEW_ORIGINS = {1: 6.48, 2: 2.20, 3: 1.42, 4: 1.25, 5: 1.18}
 # Without any origin: a width as of one bold guess, in the largest change seen or this share of the largest value.
 GUESSED_SHARE = 0.1
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.forecasters.base import TINY, Array, Forecasters, History, TooShort, lagged, ridge
+from capacity.forecasters.base import TINY, Array, Forecasters, History, TooShort, lagged, reach_of, recursion, ridge
 
 LONG_ORDER = 24
 ORDERS = [(ar, ma) for ar in (1, 2, 3, 5) for ma in (0, 1, 2)]
@@ -48,12 +48,14 @@ def _forecast(series: Array, horizon: int) -> Array:
     rows = np.hstack(
         (lagged(series, np.arange(1, MOST_AR + 1), start), lagged(errors, np.arange(1, MOST_MA + 1), start))
     )
-    ar, ma, weights = _chosen(rows, series[start:])
-    return _rolled(series, errors, weights[:ar], weights[MOST_AR : MOST_AR + ma], horizon)
+    weights = _chosen(rows, series[start:])
+    known = np.concatenate((errors[-MOST_MA:], np.zeros(horizon)))
+    driven = lagged(known, np.arange(1, MOST_MA + 1), MOST_MA) @ weights[MOST_AR:]
+    return recursion(series, weights[:MOST_AR], driven, *reach_of(series))
 
 
-def _chosen(rows: Array, targets: Array) -> tuple[int, int, Array]:
-    """The orders with the least AIC and their coefficients.
+def _chosen(rows: Array, targets: Array) -> Array:
+    """The coefficients of the orders with the least AIC, zero for what they leave out.
 
     Every order's equations are a part of one Gram matrix; what an order leaves out is made to solve to zero, so that
     all orders are solved at once.
@@ -64,19 +66,7 @@ def _chosen(rows: Array, targets: Array) -> tuple[int, int, Array]:
     weights = np.linalg.solve(gram * USED[:, None, :] * USED[:, :, None] + left_out, (products * USED)[:, :, None])
     squares = np.maximum(targets @ targets - weights[:, :, 0] @ products, TINY)
     best = int((len(targets) * np.log(squares / len(targets)) + 2 * USED.sum(axis=1)).argmin())
-    return (*ORDERS[best], weights[best, :, 0])
-
-
-def _rolled(series: Array, errors: Array, ar: Array, ma: Array, horizon: int) -> Array:
-    """Each value from the ones before it, held a standard deviation around all that was seen: it cannot run away."""
-    low, high = float(series.min()) - 1, float(series.max()) + 1
-    known = np.concatenate((series[-MOST_AR:], np.zeros(horizon)))
-    noise = np.concatenate((errors[-MOST_AR:], np.zeros(horizon)))
-    ar, ma = ar[::-1], ma[::-1]
-    for at in range(MOST_AR, len(known)):
-        value = float(ar @ known[at - len(ar) : at]) + float(ma @ noise[at - len(ma) : at])
-        known[at] = min(max(value, low), high)
-    return known[MOST_AR:]
+    return np.asarray(weights[best, :, 0] * USED[best])
 
 
 FORECASTERS: Forecasters = {"arima of levels": Arima(0), "arima of changes": Arima(1)}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from operator import mul
 from typing import Protocol
 
 import numpy as np
@@ -97,7 +97,7 @@ class Forecaster(Protocol):
     def __call__(self, history: History, horizon: int, /) -> Array: ...
 
 
-Forecasters = Mapping[str, Forecaster]
+Forecasters = dict[str, Forecaster]
 
 
 def seasonal_figure(values: Array, season: int) -> Array:
@@ -127,3 +127,25 @@ def ridge(rows: Array, targets: Array, penalty: float, weights: Array | None = N
     gram = weighted.T @ rows
     gram.flat[:: len(gram) + 1] += penalty * (np.trace(gram) / len(gram)) + TINY
     return np.asarray(np.linalg.solve(gram, weighted.T @ targets))
+
+
+def recursion(recent: Array, weights: Array, driven: Array, low: float, high: float) -> Array:
+    """Each next value is what drives it plus `weights` of the values before it, latest first.
+
+    All are held between `low` and `high`, so that an unstable recursion cannot run away. Plain floats: an array of
+    three or five is slower at every step.
+    """
+    shares = weights.tolist()
+    last = recent[: -len(shares) - 1 : -1].tolist()
+    values = []
+    for drive in driven.tolist():
+        value = min(max(drive + sum(map(mul, shares, last)), low), high)
+        values.append(value)
+        last.insert(0, value)
+        last.pop()
+    return np.array(values)
+
+
+def reach_of(series: Array) -> tuple[float, float]:
+    """The bounds of a recursion over standardised values: one standard deviation around all that was seen."""
+    return float(series.min()) - 1, float(series.max()) + 1

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from capacity.forecasters.base import TINY, Array, Forecasters, History, TooShort, lagged, ridge
+from capacity.forecasters.base import TINY, Array, Forecasters, History, TooShort, lagged, reach_of, recursion, ridge
 
 # Rounds of reweighting that turn least squares into least absolute error: outages and clean-ups teach nothing.
 REWEIGHTINGS = 3
 # Errors below this share of the median error count alike.
 SMALL_ERROR = 0.3
+# The last points, each of them a lag; the other lags reach back by seasons.
+SHORT = 3
 
 
 @dataclass(frozen=True)
@@ -52,23 +54,26 @@ class Autoregression:
 
 def lags_of(seasons: tuple[int, ...], length: int) -> npt.NDArray[np.int64]:
     """The last three points and those around one season ago, as far back as enough of the history is left to learn."""
-    lags = {1, 2, 3}
+    lags = set(range(1, SHORT + 1))
     for rank, season in enumerate(seasons):
         lags |= {season - 1, season, season + 1}
         if rank == 0:
             lags |= {2 * season, 3 * season, 4 * season} if season <= 12 else {2 * season}
     kept = sorted(lags)
-    while len(kept) > 3 and length - kept[-1] < max(3 * len(kept), length // 4):
+    while len(kept) > SHORT and length - kept[-1] < max(3 * len(kept), length // 4):
         kept.pop()
     return np.array(kept)
 
 
-def _rolled(series: Array, lags: npt.NDArray[np.int64], coefficients: Array, constant: float, horizon: int) -> Array:
-    """Each value from the ones before it, held a standard deviation around all that was seen: it cannot run away."""
-    low, high = float(series.min()) - 1, float(series.max()) + 1
+def _rolled(series: Array, lags: npt.NDArray[np.int64], weights: Array, constant: float, horizon: int) -> Array:
+    """Each value from the ones before it; what seasons ago drives it is known for a block of steps at once."""
+    low, high = reach_of(series)
     known = np.concatenate((series, np.zeros(horizon)))
-    for at in range(len(series), len(known)):
-        known[at] = min(max(constant + float(known[at - lags] @ coefficients), low), high)
+    block = int(lags[SHORT]) if len(lags) > SHORT else horizon
+    for begin in range(len(series), len(known), block):
+        end = min(begin + block, len(known))
+        driven = constant + lagged(known[:end], lags[SHORT:], begin) @ weights[SHORT:]
+        known[begin:end] = recursion(known[:begin], weights[:SHORT], driven, low, high)
     return known[len(series) :]
 
 

@@ -57,7 +57,6 @@ def smoothed_level(values: Array) -> float:
 
 
 FORECASTERS: Forecasters = {
-    "last value": last_value,
     "last season": Usual(rank=0, rounds=1),
     "last long season": Usual(rank=1, rounds=1),
     "usual long season": Usual(rank=1, rounds=4),
