@@ -60,7 +60,7 @@ def _percent(part: int, whole: int) -> float | None:
 
 
 def _false(recent: Openings) -> Mask:
-    shortly = recent.lasted <= settings.NOISE_MINUTES * _MINUTE // MICROSECOND
+    shortly: Mask = recent.lasted <= settings.NOISE_MINUTES * _MINUTE // MICROSECOND
     return recent.resolved & (recent.false | (recent.by_itself & ~recent.acknowledged & shortly))
 
 

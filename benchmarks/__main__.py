@@ -14,7 +14,8 @@ from benchmarks.alone import measure_all
 from benchmarks.figures import table
 
 BENCHMARKS = (
-    "ingestion", "protocols", "storage", "evaluation", "detection", "clients", "anomaly", "probes", "scale",
+    "ingestion", "protocols", "storage", "evaluation", "detection", "clients", "anomaly", "forecasting", "probes",
+    "scale",
 )  # fmt: skip
 
 

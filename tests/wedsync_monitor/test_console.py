@@ -79,7 +79,7 @@ def test_the_monitoring_address_leads_to_the_overview(sre, url):
 
 def test_every_page_of_the_console_asks_to_sign_in_and_returns():
     for pattern in urlpatterns:
-        wanted = {"pk": "00000000-0000-4000-8000-000000000000", "name": "cpu_usage_percent"}
+        wanted = {"pk": "00000000-0000-4000-8000-000000000000", "name": "cpu_usage_percent", "version": 7}
         pk = {name: value for name, value in wanted.items() if f":{name}>" in str(pattern.pattern)}
         url = reverse(f"console:{pattern.name}", kwargs=pk)
         answer = Client().get(f"{url}?q=a")
