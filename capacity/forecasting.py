@@ -67,7 +67,12 @@ def predict(
     lower: float | None = None,
     upper: float | None = None,
 ) -> Forecast:
-    """The next `horizon` values after the last timestamp (epoch seconds), one a step of `freq`."""
+    """The next `horizon` values after the last timestamp, one a step of `freq`.
+
+    `timestamps` are epoch seconds in any order, `values` as many numbers (NaN: a gap), `freq` a step such as "h", "D"
+    or "30min", `method` a name of METHODS; nothing forecast is below `lower` or above `upper`. The same input has the
+    same answer. ValueError says what to send instead.
+    """
     if not 1 <= horizon <= MOST_STEPS:
         raise ValueError(f"horizon is {horizon}; give 1 to {MOST_STEPS} steps")
     if method not in METHODS:

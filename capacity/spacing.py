@@ -49,15 +49,17 @@ def seasons_of(step: int) -> tuple[int, ...]:
 
 
 def spaced(timestamps: npt.ArrayLike, values: npt.ArrayLike, freq: str) -> Spaced:
-    """One value a step, ending at the last measured one; ValueError says what to send instead.
+    """One value a step, ending at the last timestamp; ValueError says what to send instead.
 
     Values of the same step are averaged. A gap is filled on a straight line between what is left of its neighbours
     without their place in the season, and told; values that are not finite are gaps.
     """
     step = step_seconds(freq)
-    times, measured = _checked(timestamps, values)
-    back = np.rint((times[-1] - times) / step).astype(np.int64)
+    times, measured, end = _checked(timestamps, values)
+    back = np.rint((end - times) / step).astype(np.int64)
     known = back < MOST_POINTS
+    if not known.any():
+        raise ValueError(f"the last {MOST_POINTS} steps of {freq} have no value; give values up to the last timestamp")
     gridded, counts = _gridded(back[known], measured[known])
     if len(gridded) > 50 and np.count_nonzero(counts) < LEAST_MEASURED * len(gridded):
         raise ValueError(
@@ -65,7 +67,7 @@ def spaced(timestamps: npt.ArrayLike, values: npt.ArrayLike, freq: str) -> Space
             "give timestamps in seconds and a freq near their spacing"
         )
     notes = []
-    if counts.max() > 1 or not np.allclose((times[-1] - times) / step, back, atol=0.01):
+    if counts.max() > 1 or not np.allclose((end - times) / step, back, atol=0.01):
         notes.append(f"uneven values were averaged into steps of {freq}")
     missing = int(np.count_nonzero(counts == 0))
     seasons = seasons_of(step)
@@ -75,7 +77,8 @@ def spaced(timestamps: npt.ArrayLike, values: npt.ArrayLike, freq: str) -> Space
     return Spaced(History(gridded, seasons), tuple(notes))
 
 
-def _checked(timestamps: npt.ArrayLike, values: npt.ArrayLike) -> tuple[Array, Array]:
+def _checked(timestamps: npt.ArrayLike, values: npt.ArrayLike) -> tuple[Array, Array, float]:
+    """Times and values that are numbers, in order of time, and the last timestamp of all."""
     times, measured = np.asarray(timestamps, dtype=np.float64), np.asarray(values, dtype=np.float64)
     if times.ndim != 1 or times.shape != measured.shape:
         raise ValueError(
@@ -84,11 +87,10 @@ def _checked(timestamps: npt.ArrayLike, values: npt.ArrayLike) -> tuple[Array, A
     if not np.isfinite(times).all():
         raise ValueError("a timestamp is not a number; give epoch seconds")
     finite = np.isfinite(measured)
-    times, measured = times[finite], measured[finite]
-    if not len(measured):
+    if not finite.any():
         raise ValueError("there is no value; give at least one that is a number")
-    order = np.argsort(times, kind="stable")
-    return times[order], measured[order]
+    order = np.argsort(times[finite], kind="stable")
+    return times[finite][order], measured[finite][order], float(times.max())
 
 
 def _gridded(back: npt.NDArray[np.int64], measured: Array) -> tuple[Array, npt.NDArray[np.int64]]:

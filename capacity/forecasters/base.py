@@ -14,6 +14,8 @@ Array = npt.NDArray[np.float64]
 TINY = 1e-12
 # How far beyond the span of its history, in spans, a forecast may go at once; it may go on as far as history came.
 REACH = 0.5
+# With fewer rounds of a season its median figure would mostly be noise.
+SEASONS_NEEDED = 3
 
 
 class TooShort(Exception):
@@ -86,9 +88,6 @@ class History:
                 rest = rest - figure[(np.arange(len(rest)) - len(rest)) % season]
                 figures.append(figure)
         return rest, figures
-
-
-SEASONS_NEEDED = 3
 
 
 class Forecaster(Protocol):

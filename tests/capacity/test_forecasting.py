@@ -88,6 +88,14 @@ def test_gaps_are_filled_and_told():
     assert even.notes == ("40 of 400 steps had no value and were filled in",)
 
 
+def test_a_gap_at_the_end_does_not_move_the_forecast_to_another_hour():
+    hours = np.arange(290)
+    load = 50 + 10 * np.sin(2 * np.pi * hours / 24)
+    known = np.where(hours < 235, load, np.nan)
+    said = forecast(times(240, HOUR), known[:240], 50, "h")["mean"]
+    assert np.abs(said - load[240:]).max() < 2
+
+
 def test_uneven_values_are_averaged_into_steps_and_told():
     even = spaced([0, 10, 60, 119, 181], [1.0, 3.0, 5.0, 7.0, 9.0], "min")
     assert even.history.values.tolist() == [2, 5, 7, 9]
@@ -157,6 +165,7 @@ def test_neither_tiny_nor_huge_values_leave_the_range_of_numbers(size):
         ({"values": [np.nan] * 3}, "at least one that is a number"),
         ({"timestamps": [0, np.nan, 1]}, "epoch seconds"),
         ({"timestamps": [0, 86_400_000, 172_800_000]}, "timestamps in seconds"),
+        ({"values": [1.0, np.nan, np.nan], "timestamps": [0, 1, 1e9]}, "up to the last timestamp"),
         ({"lower": 5, "upper": 5}, "not below"),
     ],
 )
