@@ -37,9 +37,7 @@ def locations_of(check: SyntheticCheck) -> set[str]:
 
 
 def before_saving(check: SyntheticCheck, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the check its asset once it is to run, and end what is told under its old name.
-
-    Answers the options of its save."""
+    """Give the check its asset once it is to run; end what is told under its old name. Answers its save's options."""
     stored = SyntheticCheck.objects.filter(pk=check.pk).values(*_STORED).first()
     host = ownership.host_of(check.target_url, check.target_host)
     moved = stored is not None and ownership.host_of(stored["target_url"], stored["target_host"]) != host

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, close_old_connections, connection
 from wedsync_agent.probes import Outcome, Session, Timing
 from wedsync_agent.probing import Ended, Prober
 
@@ -85,7 +85,9 @@ class Runner:
             try:
                 probe = targets.probe_of(check)
                 around = targets.surroundings(known.of(probe), self._sessions, self._now)
-            except Unusable as error:
+            except Exception as error:  # whatever one check has, the others go on
+                if not isinstance(error, Unusable):
+                    log.exception("%s could not be begun", check)
                 self._waiting.append(self._refused(place, str(error)))
                 continue
             self._prober.start(place, probe, around, check.retry_attempts)
@@ -105,9 +107,20 @@ class Runner:
     def _take_in(self) -> None:
         while self._waiting:
             batch = [self._waiting[place] for place in range(min(len(self._waiting), 1000))]
-            results.take_in(batch, self._now())
+            try:
+                results.take_in(batch, self._now())
+            except (DataError, IntegrityError):
+                self._take_in_each(batch)
             for _ in batch:
                 self._waiting.popleft()
+
+    def _take_in_each(self, batch: Sequence[Result]) -> None:
+        """One result that the database refuses must not hold up the others: it is told and left out."""
+        for one in batch:
+            try:
+                results.take_in([one], self._now())
+            except (DataError, IntegrityError):
+                log.exception("a result of check %s could not be stored", one.check_id)
 
     def _say_so(self) -> None:
         """That this location is at work, checks that came in otherwise, and whether it is cut off."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import extend_schema, inline_serializer
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import Throttled, ValidationError
 from rest_framework.request import Request
@@ -36,6 +37,7 @@ TRIED = inline_serializer(
         ),
     },
 )
+BUSY = OpenApiResponse(OpenApiTypes.OBJECT, "Others are being tried out; try again in some seconds.")
 
 
 class NothingMore(StrictBody):
@@ -63,7 +65,7 @@ class TryCheck(APIView):
     policy_resource = "synthetic"
     policy_verbs = {"POST": Verb.CHANGE}
 
-    @extend_schema(request=None, responses={200: TRIED})
+    @extend_schema(operation_id="synthetic_checks_test", request=None, responses={200: TRIED, 429: BUSY})
     def post(self, request: Request, pk: UUID) -> Response:
         NothingMore(data=request.data or {}).is_valid(raise_exception=True)
         rows = policy.permitted(request.user, Verb.CHANGE, "synthetic", SyntheticCheck.objects.all())
@@ -76,7 +78,9 @@ class TryUnsaved(APIView):
     policy_resource = "synthetic"
     policy_verbs = {"POST": Verb.CREATE}
 
-    @extend_schema(request=UnsavedCheckSerializer, responses={200: TRIED})
+    @extend_schema(
+        operation_id="synthetic_checks_test_unsaved", request=UnsavedCheckSerializer, responses={200: TRIED, 429: BUSY}
+    )
     def post(self, request: Request) -> Response:
         body = UnsavedCheckSerializer(data=request.data, context={"request": request})
         body.is_valid(raise_exception=True)

@@ -28,7 +28,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 _MAX_RESULTS, _MAX_BYTES = 500, 1_500_000
 _PATH = "/api/monitoring/agents/checks"
 # What the server says of a report that it will never take.
-_FINAL = frozenset({400, 413, 422})
+_FINAL = frozenset({400, 409, 413, 422})
 
 
 @dataclass

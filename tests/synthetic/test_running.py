@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from wedsync_agent.probing import Prober
 
 from alerts import defaults
 from alerts.models import AlertInstance
@@ -13,6 +14,7 @@ from assets.metrics.query import SeriesSelector
 from synthetic import places
 from synthetic import results as results_module
 from synthetic.models import CheckPlace, ProbeSecret, SyntheticCheck, SyntheticCheckResult
+from synthetic.running import Runner
 from tests.alerts.rounds import evaluate
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -147,6 +149,19 @@ def test_the_verdict_of_a_check_that_runs_seldom_is_told_in_between_while_it_hol
     assert newest(daily, "check_failing", now + 30 * MINUTE) == [1]
     # By then it was not heard of for two turns: nothing is known any more.
     assert results_module.restate(now + 125 * MINUTE) == 0
+
+
+def test_a_result_that_the_database_refuses_holds_up_no_other(check, target, run_at, now, caplog):
+    nobody, good = check("nobody"), check("good")
+    # Nobody keeps a day so long ago.
+    with Prober(pause_seconds=0) as prober:
+        runner = Runner(prober, "local", lambda: now)
+        for one, at in ((nobody, now - timedelta(days=4000)), (good, now)):
+            columns = {"check_timestamp": at, "status": "success"}
+            runner._waiting.append(results_module.Result(one.pk, "local", columns))
+        runner._take_in()
+    assert (results(nobody), results(good)) == ([], ["success"])
+    assert str(nobody.pk) in caplog.text
 
 
 def test_what_came_in_by_sql_is_run_too(check, now):
