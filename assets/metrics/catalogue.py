@@ -94,6 +94,9 @@ def tally(now: datetime) -> int:
 def recount(now: datetime) -> None:
     """Count everything anew, some names at a time: evaluation reads again whatever came in since the oldest open
     transaction began. Names that have no series left go, unless somebody wrote down what they mean."""
+    with transaction.atomic():
+        if not _alone():
+            return
     for names in _batches():
         with transaction.atomic():
             _await_turn()
@@ -182,6 +185,7 @@ def _alone() -> bool:
 
 
 def _await_turn() -> None:
+    """The same, but wait: for a tally, which does not take long."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 

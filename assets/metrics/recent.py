@@ -22,11 +22,12 @@ from uuid import UUID
 import numpy as np
 from django.db import connection
 
-from assets.metrics import frames, query, rolling
+from assets.metrics import frames, query, rolling, stored
 from assets.metrics.committing import place as this_process
 from assets.metrics.query import SeriesSelector
 from assets.metrics.rolling import Rolling
 from assets.metrics.samples import Floats, Ints, Series, assemble, nothing
+from assets.metrics.stored import Places
 
 # After a longer pause, stored samples are read anew.
 LONGEST_PAUSE = timedelta(minutes=5)
@@ -143,14 +144,16 @@ class Recent:
         inside = kept[owner] if len(owner) else np.empty(0, dtype=bool)
         series = [one for one in old.series if one.metric_name in stays]
         cells = [(ids[owner[inside]], old.timestamps[inside], old.values[inside])]
+        newest = _newest_layout()
         for span, names in _by_span(missing).items():
-            stored = query.find_series(SeriesSelector(tuple(sorted(names))))
-            found = query.read_series(stored, now - span, now + _AHEAD, lateness if span > lateness else None)
+            its_series = query.find_series(SeriesSelector(tuple(sorted(names))))
+            found = query.read_series(its_series, now - span, now + _AHEAD, lateness if span > lateness else None)
             series += found.series
             its_ids = np.array([one.id for one in found.series], dtype=np.int64)
             cells.append((np.repeat(its_ids, np.diff(found.offsets)), found.timestamps, found.values))
         self._samples = assemble(sorted(series, key=rolling.order_of), *map(np.concatenate, zip(*cells, strict=True)))
-        self._layouts = _Layouts()
+        # A metric that stays may have series by now that are not among these.
+        self._layouts = _Layouts(None if stays or not series else stored.places_of(series), newest)
 
     def _add_new(self, mark: datetime, lateness: timedelta, now: datetime) -> None:
         ids, timestamps, values = self._layouts.cells_of(_new_frames(mark, lateness), list(self._held))
@@ -222,14 +225,29 @@ def _new_frames(since: datetime, lateness: timedelta) -> list[frames.Rows]:
     )
 
 
+def _newest_layout() -> int:
+    """Those that are not newer hold no series that is not seen from now on: series are committed before their layout is
+    numbered."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT coalesce(max(id), 0) FROM metric_layout")
+        return int(cursor.fetchone()[0])
+
+
 class _Layouts:
     """Of every layout that was met, which of its places hold wanted series."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: Places | None = None, newest: int = 0) -> None:
+        """`places` of all wanted series are taken over, of layouts up to the `newest` that may be known entirely."""
         self._index: dict[int, int] = {}
         self._starts = np.zeros(1, dtype=np.int64)
         self._places = self._ids = np.empty(0, dtype=np.int64)
         self._met: dict[int, Series] = {}
+        if places is not None:
+            cells = places.cells[places.cells["layout"] <= newest]
+            layouts, begins = np.unique(cells["layout"], return_index=True)
+            self._index = {layout_id: place for place, layout_id in enumerate(layouts.tolist())}
+            self._starts = np.append(begins, len(cells)).astype(np.int64)
+            self._places, self._ids = cells["place"].astype(np.int64) - 1, cells["series"].astype(np.int64)
 
     def cells_of(self, rows: list[frames.Rows], names: list[str]) -> tuple[Ints, Ints, Floats]:
         """Series ids, timestamps and values of the wanted samples in `rows`."""

@@ -120,6 +120,20 @@ def test_a_tally_that_is_killed_is_done_again(asset, now, monkeypatch):
     assert entry().series == 1
 
 
+def test_counting_some_names_at_a_time_counts_them_all_and_takes_all_notes(asset, now, monkeypatch):
+    monkeypatch.setattr(catalogue, "BATCH", 2)
+    keys = [SeriesKey(f"m{number // 2}", "gauge", "", {"half": str(number % 2)}, "push") for number in range(7)]
+    for name in ("web-01", "db-01"):
+        store(asset(name), now, *keys)
+    for told in (0, 1):  # the names are new, then known with their numbers; what was counted is told as a series itself
+        catalogue.recount(now)
+        known = CatalogueEntry.objects.exclude(metric_name=catalogue.COUNT_SERIES).order_by("metric_name")
+        numbers = [("m0", 4, 2), ("m1", 4, 2), ("m2", 4, 2), ("m3", 2, 2)]
+        assert list(known.values_list("metric_name", "series", "assets")) == numbers
+        assert list(SeriesUsage.objects.values_list("series", flat=True)) == [7 + told, 7 + told]
+    assert catalogue.tally(now) == 0
+
+
 def test_two_who_count_do_not_meet(asset, now):
     store(asset("web-01"), now, cpu(0))
     other = connections.create_connection("default")

@@ -106,6 +106,16 @@ def test_a_metric_that_is_asked_for_later_or_further_back_is_read_from_where_it_
     assert len(rows(recent, now + SECOND, {"cpu": 60 * SECOND, "requests": 60 * SECOND})) == 2
 
 
+def test_a_series_that_is_made_before_another_metric_is_asked_for_is_not_passed_over(asset, now):
+    host, recent = asset(), Recent()
+    store(host, "cpu", now, 1, core="0")
+    assert len(rows(recent, now, {"cpu": 60 * SECOND})) == 1
+    store(host, "cpu", now + SECOND, 2, core="1")
+    store(host, "requests", now + SECOND, 3)
+    both = {"cpu": 60 * SECOND, "requests": 60 * SECOND}
+    assert rows(recent, now + 2 * SECOND, both) == rows(Recent(), now + 2 * SECOND, both)
+
+
 def test_what_compaction_moves_stays_known(asset, now):
     host, recent = asset(), Recent()
     hour = now.replace(minute=0, second=0)
