@@ -14,15 +14,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 from django.conf import settings
 from django.db.models import QuerySet
+from django.utils import timezone
 
-from alerts import openings, patterns
+from alerts import openings, patterns, proposals
 from alerts.models import AlertRule
 from alerts.openings import MICROSECOND, NO_ASSET, Groups, Ints, Mask, Openings
 from assets.models import InfrastructureAsset
@@ -81,14 +82,14 @@ def statistics(recent: Openings, span: Span) -> dict[str, Any]:
     }
 
 
-def _most(groups: Groups, numbers: Ints, names: QuerySet[Any, tuple[UUID, str]]) -> list[tuple[int, str]]:
-    """The places and names of the ids with the largest numbers above 0, by number and then by name."""
+def _most(groups: Groups, numbers: Ints, rows: QuerySet[Any], name: str) -> list[tuple[int, Any]]:
+    """The places and rows of the ids with the largest numbers above 0, by number and then by the column `name`."""
     ordered = np.sort(numbers)
     least = max(int(ordered[-TOP]) if len(ordered) > TOP else 1, 1)
     places = np.flatnonzero(numbers >= least).tolist()
-    named = dict(names.filter(pk__in=[groups.ids[place] for place in places])) if places else {}
-    known = [(place, named[groups.ids[place]]) for place in places if groups.ids[place] in named]
-    return sorted(known, key=lambda one: (-numbers[one[0]], one[1]))[:TOP]
+    found = rows.in_bulk([groups.ids[place] for place in places]) if places else {}
+    known = [(place, found[groups.ids[place]]) for place in places if groups.ids[place] in found]
+    return sorted(known, key=lambda one: (-numbers[one[0]], getattr(one[1], name)))[:TOP]
 
 
 def top_assets(recent: Openings) -> list[dict[str, Any]]:
@@ -97,32 +98,44 @@ def top_assets(recent: Openings) -> list[dict[str, Any]]:
     if NO_ASSET in recent.assets.ids:
         numbers[recent.assets.ids.index(NO_ASSET)] = 0
     critical = recent.assets.count(recent.critical)
-    names = InfrastructureAsset.objects.values_list("pk", "asset_name")
+    rows = InfrastructureAsset.objects.only("asset_name")
     return [
         {
-            "asset_name": name,
+            "asset_name": asset.asset_name,
             "alert_count": int(numbers[place]),
             "critical_alerts": int(critical[place]),
             "avg_resolution_time": _minutes(recent.lasted[recent.resolved & (recent.assets.places == place)]),
         }
-        for place, name in _most(recent.assets, numbers, names)
+        for place, asset in _most(recent.assets, numbers, rows, "asset_name")
     ]
 
 
 def noisy_rules(recent: Openings, span: Span) -> list[dict[str, Any]]:
-    """Rules that open too much; trigger_frequency is in alerts a day, resolution_rate in percent."""
+    """Rules that open too much; trigger_frequency is in alerts a day, resolution_rate in percent. The recommendation is
+    the better term that was found on the rule's history (`proposal`), where one is known and fits still."""
     numbers, handled = recent.rules.count(), recent.rules.count(_handled(recent))
     false = recent.rules.count(_false(recent))
     noisy = np.where(numbers >= math.ceil(NOISY_PER_DAY * max(_days(span), 1)), numbers, 0)
+    rules = AlertRule.objects.select_related("evaluation")
     return [
         {
-            "rule_name": name,
+            "rule_name": rule.rule_name,
             "trigger_frequency": round(int(numbers[place]) / _days(span), 2),
             "resolution_rate": _percent(int(handled[place]), int(numbers[place])),
-            "recommendation": _advice(false[place] / numbers[place], handled[place] / numbers[place]),
+            **_recommended(rule, false[place] / numbers[place], handled[place] / numbers[place]),
         }
-        for place, name in _most(recent.rules, noisy, AlertRule.objects.values_list("pk", "rule_name"))
+        for place, rule in _most(recent.rules, noisy, rules, "rule_name")
     ]
+
+
+def _recommended(rule: AlertRule, false_share: float, handled_share: float) -> dict[str, Any]:
+    known = proposals.known(rule, timezone.now())
+    first = known.proposals[0] if known and known.proposals else None
+    return {
+        "recommendation": first.text if first else _advice(false_share, handled_share),
+        "rule_id": str(rule.pk),
+        "proposal": asdict(first.change) if first else None,
+    }
 
 
 def _advice(false_share: float, handled_share: float) -> str:

@@ -128,9 +128,10 @@ def analytics_page(request: HttpRequest) -> HttpResponse:
             ("Minutes to acknowledge and to resolve, by day", f"{url}?{kept}&chart=times"),
         ],
         "tables": [
-            (name, title, list(columns.values()), [[row[column] for column in columns] for row in tables[name]])
+            (name, title, list(columns.values()), [([row[column] for column in columns], row) for row in tables[name]])
             for name, (title, columns) in TABLES.items()
         ],
+        "may_manage": policy.may(request.user, Verb.CHANGE, "alert_rules"),
     }
     return htmx.respond(request, "alerts/analytics.html", "alerts/_analytics.html", context)
 

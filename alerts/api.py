@@ -63,6 +63,9 @@ class RuleSerializer(StrictSerializer):
     recent_triggers = serializers.SerializerMethodField()
     last_triggered = serializers.SerializerMethodField()
     notice = serializers.SerializerMethodField(help_text="Why the rule cannot alert as it is; null where it can.")
+    noise = serializers.SerializerMethodField(
+        help_text="Alerts of the last week that were noise, the budget a week (0 for none), and whether it is spent."
+    )
     evaluation = EvaluationSerializer(read_only=True, default=None, allow_null=True)
 
     class Meta:
@@ -72,7 +75,7 @@ class RuleSerializer(StrictSerializer):
             "evaluation_window", "evaluation_frequency", "threshold_config", "anomaly_config", "absence_config",
             "composite_config", "profiles", "suppression_config", "escalation_policy_id", "escalation_policy_name",
             "notification_channels", "auto_resolve_timeout", "runbook_url",
-            "business_impact", "is_enabled", "recent_triggers", "last_triggered", "notice",
+            "business_impact", "noise_budget", "is_enabled", "noise", "recent_triggers", "last_triggered", "notice",
             "evaluation", "created_at", "updated_at",
         ]  # fmt: skip
         read_only_fields = ["created_at", "updated_at"]
@@ -88,6 +91,10 @@ class RuleSerializer(StrictSerializer):
         if "assets" not in shared:
             shared["assets"] = active_assets()
         return None if shared["assets"].select(rule.asset_filter).any() else "matches no asset now"
+
+    def get_noise(self, rule: AlertRule) -> dict[str, Any]:
+        number, budget = getattr(rule, "noise", 0), rule.weekly_noise
+        return {"last_week": number, "budget": budget, "is_spent": 0 < budget <= number}
 
     def get_last_triggered(self, rule: AlertRule) -> Any:
         last: datetime | None = getattr(rule, "last_triggered", None)

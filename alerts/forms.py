@@ -74,7 +74,7 @@ class RuleForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
         ),
         ("Assets", ("environments", "asset_types", "asset_names")),
         ("At other times", ("profiles",)),
-        ("Who is told", ("email_recipients", "webhook_url", "webhook_secret")),
+        ("Who is told", ("email_recipients", "webhook_url", "webhook_secret", "noise_budget")),
     )  # fmt: skip
     metric_name = forms.CharField(label="Metric", max_length=200, help_text="For example cpu_usage_percent.")
     aggregation = forms.ChoiceField(choices=_choices(conditions.Aggregation, AGGREGATIONS))
@@ -101,7 +101,7 @@ class RuleForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
         model = AlertRule
         formfield_callback = schema.formfield
         fields = ["rule_name", "rule_description", "severity", "evaluation_frequency", "business_impact", "runbook_url",
-                  "is_enabled", "profiles"]  # fmt: skip
+                  "is_enabled", "noise_budget", "profiles"]  # fmt: skip
         help_texts = {
             "profiles": 'The first that holds counts. For example [{"name": "weekend", "timezone": "Europe/Berlin", '
             '"days": ["sat", "sun"], "start": "08:00", "end": "20:00", "thresholds": [95], "severity": "low"}, '

@@ -21,8 +21,10 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import Coalesce, TruncHour
+from django.utils import timezone
 from django_filters import rest_framework as filters
 
+from alerts import budgets
 from alerts.models import AlertInstance, AlertRule, AlertStatus, AlertType, Severity
 from assets.models import Environment
 from wedsync_monitor.web.filtering import since, until
@@ -45,11 +47,12 @@ def duration_minutes(alert: AlertInstance, now: datetime) -> int:
 
 
 def rules_with_triggers(now: datetime) -> QuerySet[AlertRule]:
-    """Rules with what they opened lately: two look-ups in the index of (rule, time) for each row that is read."""
+    """Rules with what they opened lately and what of it was noise, by the index of (rule, time) for each row."""
     opened = AlertInstance.objects.filter(alert_rule=OuterRef("pk")).exclude(status=AlertStatus.PENDING).order_by()
     recent = opened.filter(first_triggered_at__gte=now - DAY).values("alert_rule").annotate(number=Count("pk"))
     last = opened.order_by("-first_triggered_at").values("first_triggered_at")[:1]
-    return AlertRule.objects.select_related("escalation_policy", "evaluation").annotate(
+    rules = AlertRule.objects.select_related("escalation_policy", "evaluation")
+    return budgets.with_noise(rules, now).annotate(
         recent_triggers=Coalesce(Subquery(recent.values("number")), 0), last_triggered=Subquery(last)
     )
 
@@ -57,11 +60,15 @@ def rules_with_triggers(now: datetime) -> QuerySet[AlertRule]:
 class RuleFilters(filters.FilterSet):
     alert_type = filters.ChoiceFilter(choices=AlertType.choices)
     q = filters.CharFilter(field_name="rule_name", lookup_expr="icontains")
+    noise_spent = filters.BooleanFilter(method="by_noise", label="Whether the noise budget is spent.")
     ordering = filters.OrderingFilter(fields=["rule_name", "created_at"])
 
     class Meta:
         model = AlertRule
         fields = ["severity", "is_enabled"]
+
+    def by_noise(self, rows: QuerySet[AlertRule], name: str, value: bool) -> QuerySet[AlertRule]:
+        return rows.filter(pk__in=budgets.spent(AlertRule.objects.order_by(), timezone.now(), value).values("pk"))
 
 
 class AlertOrdering(filters.OrderingFilter):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -29,19 +30,20 @@ _COLUMNS = (
     "alert_rule_id", "asset_id", "first_triggered_at", "acknowledged_at", "resolved_at",
     "severity", "status", "resolution_type", "false_positive", "escalation_level",
 )  # fmt: skip
-# Rows of a binary COPY, none of whose columns is null: fixed width, so that NumPy reads them without a loop.
 _TYPES = {"rule": "V16", "asset": "V16", "began": ">i8", "acknowledged": ">i8", "resolved": ">i8", "flags": ">i2"}
-_CELLS = [cell for name, kind in _TYPES.items() for cell in ((f"{name}_length", ">i4"), (name, kind))]
-_ROW = np.dtype([("fields", ">i2"), *_CELLS])
 NO_ASSET = UUID(int=0)
+# One row of arrays without nulls: a row for each alert would be handed over one by one.
 _SELECT = f"""
-    SELECT rule, coalesce(asset, '{NO_ASSET}'), began, coalesce(acknowledged, '-infinity'),
-           coalesce(resolved, '-infinity'),
-           ((severity = '{Severity.CRITICAL}')::int + 2 * (status = '{AlertStatus.RESOLVED}')::int
-            + 4 * coalesce(ended = '{ResolutionType.AUTO}', false)::int
-            + 8 * coalesce(ended = '{ResolutionType.MANUAL}', false)::int
-            + 16 * wrong::int + 32 * (level > 0)::int)::int2
-    FROM ({{own}}) AS opened(rule, asset, began, acknowledged, resolved, severity, status, ended, wrong, level)"""
+    SELECT array_agg(rule), array_agg(coalesce(asset, '{NO_ASSET}')), array_agg(began),
+           array_agg(coalesce(acknowledged, '-infinity')), array_agg(coalesce(resolved, '-infinity')),
+           array_agg(((severity = '{Severity.CRITICAL}')::int + 2 * (status = '{AlertStatus.RESOLVED}')::int
+                      + 4 * coalesce(ended = '{ResolutionType.AUTO}', false)::int
+                      + 8 * coalesce(ended = '{ResolutionType.MANUAL}', false)::int
+                      + 16 * wrong::int + 32 * (level > 0)::int)::int2)
+    FROM ({{own}}) AS opened(rule, asset, began, acknowledged, resolved, severity, status, ended, wrong, level)
+    HAVING count(*) > 0"""
+# Before the values of an array in PostgreSQL's binary form: dimensions, flags, type, length and lower bound.
+_ARRAY_HEAD = 5 * 4
 
 
 @dataclass(frozen=True)
@@ -97,12 +99,25 @@ def read(rows: QuerySet[AlertInstance], span: Span) -> Openings:
     try:
         own, given = begun(rows, span).values_list(*_COLUMNS).query.sql_with_params()
     except EmptyResultSet:
-        return _of(np.empty(0, dtype=_ROW))
-    copied = copy_out(_SELECT.format(own=own), given)
-    return _of(np.frombuffer(memoryview(copied)[len(COPY_HEADER) : -len(COPY_TRAILER)], dtype=_ROW))
+        return _of(_columns(b""))
+    return _of(_columns(copy_out(_SELECT.format(own=own), given)[len(COPY_HEADER) : -len(COPY_TRAILER)]))
 
 
-def _of(table: NDArray[np.void]) -> Openings:
+def _columns(row: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays of the one row: the number of its fields, and each field after its length."""
+    found, place = {}, 2
+    for name, kind in _TYPES.items():
+        cell = np.dtype([("length", ">i4"), ("value", kind)])
+        length = int.from_bytes(row[place : place + 4], "big")
+        number = (length - _ARRAY_HEAD) // cell.itemsize if row else 0
+        found[name] = (
+            np.frombuffer(row, cell, number, place + 4 + _ARRAY_HEAD)["value"] if number else np.empty(0, kind)
+        )
+        place += 4 + length
+    return found
+
+
+def _of(table: dict[str, NDArray[Any]]) -> Openings:
     began, acknowledged, resolved = (table[name].astype(np.int64) for name in ("began", "acknowledged", "resolved"))
     flags = table["flags"].astype(np.int64)
     is_set = {name: (flags >> place & 1).astype(bool) for place, name in enumerate(_FLAGS)}
@@ -117,6 +132,6 @@ def _of(table: NDArray[np.void]) -> Openings:
     )
 
 
-def _grouped(column: NDArray[np.void]) -> Groups:
+def _grouped(column: NDArray[Any]) -> Groups:
     _, first, places = np.unique(np.ascontiguousarray(column).view("S16"), return_index=True, return_inverse=True)
     return Groups([UUID(bytes=bytes(one)) for one in column[first]], places.astype(np.int64))

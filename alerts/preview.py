@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,6 +45,7 @@ MOST_WORK, AT_A_TIME = 300_000_000, 2_000_000
 MOST_POINTS = 250_000
 LISTED = 200
 Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 
 
 Question = findings.Question | anomaly_rules.Question
@@ -92,26 +94,31 @@ class Preview:
 
 def of_rule(rule: AlertRule, days: int, now: datetime) -> Preview:
     """Try `rule`, which need not be stored, on the last `days` days. Raises Refused."""
-    if rule.alert_type not in _QUESTIONS:
-        raise Refused(f"only threshold and anomaly rules can be tried on history, not type {rule.alert_type}")
-    question: Question = _QUESTIONS[rule.alert_type](rule)
-    grid = _grid(question, days, now)
-    assets = active_assets()
-    series = _series(question, assets)
-    _refuse_too_much(question, series, grid)
-    variants = _variants(rule, question, grid)
-    counts = np.choose(variants.of, [one.terms.consecutive_breaches if one else 1 for one in variants.questions])
-    found = {
-        asset: lived
-        for asset, codes in _judged(variants, series, grid)
-        if (lived := rehearsal.episodes(codes, grid.instants(), question.terms, counts))
-    }
+    question, grid, assets, series = _prepared(rule, days, now)
+    (found,) = _lives([rule], series, grid)
     summed_up = _summed_up(rule, days, grid, assets, found, len(series))
     if series and isinstance(question, anomaly_rules.Question):
         last = max(found, key=lambda asset: found[asset][-1].opened_at, default=series[0].asset_id)
         shown = next(one for one in series if one.asset_id == last)
         return replace(summed_up, chart=anomaly_history.drawn(question, shown, summed_up.since, summed_up.until))
     return summed_up
+
+
+def lives_of(versions: Sequence[AlertRule], days: int, now: datetime) -> list[dict[UUID, list[Episode]]]:
+    """Of each version of one rule the alerts that there would have been on each asset. They ask for the same metrics of
+    the same assets, which are read once. Raises Refused."""
+    _, grid, _, series = _prepared(versions[0], days, now)
+    return _lives(versions, series, grid)
+
+
+def _prepared(rule: AlertRule, days: int, now: datetime) -> tuple[Question, Grid, AssetTable, list[Series]]:
+    if rule.alert_type not in _QUESTIONS:
+        raise Refused(f"only threshold and anomaly rules can be tried on history, not type {rule.alert_type}")
+    question: Question = _QUESTIONS[rule.alert_type](rule)
+    grid, assets = _grid(question, days, now), active_assets()
+    series = _series(question, assets)
+    _refuse_too_much(question, series, grid)
+    return question, grid, assets, series
 
 
 @dataclass(frozen=True)
@@ -168,21 +175,50 @@ def _refuse_too_much(question: Question, series: Sequence[Series], grid: Grid) -
         )
 
 
-def _judged(variants: _Variants, series: Sequence[Series], grid: Grid) -> list[tuple[UUID, rehearsal.Codes]]:
-    """What would have been found on each asset at each instant of `grid`, of assets that ever breached. Some assets at
-    a time, so that memory is bounded."""
+def _lives(versions: Sequence[AlertRule], series: Sequence[Series], grid: Grid) -> list[dict[UUID, list[Episode]]]:
+    """Of each version the alerts on each asset that had any. Some assets at a time, so that memory is bounded."""
+    asked = [(one, _variants(rule, one, grid)) for rule in versions for one in (_QUESTIONS[rule.alert_type](rule),)]
+    found: list[dict[UUID, list[Episode]]] = [{} for _ in versions]
     by_asset: dict[UUID, list[Series]] = defaultdict(list)
     for one in series:
         by_asset[one.asset_id].append(one)
-    found = []
     for part in _parts(list(by_asset), by_asset, max(AT_A_TIME // max(len(grid), 1), 1)):
-        own = [one for asset in part for one in by_asset[asset]]
-        off = np.full((len(part), len(grid)), rehearsal.CLEARED, dtype=np.int8)
-        told = [off if one is None else _judge(one, part, own, grid) for one in variants.questions]
-        codes = np.choose(variants.of, told)
-        breached = (codes == rehearsal.BREACHED).any(axis=1)
-        found += [(part[place], codes[place]) for place in np.flatnonzero(breached).tolist()]
+        shared = _Part(part, [one for asset in part for one in by_asset[asset]], grid)
+        for own, (question, variants) in zip(found, asked, strict=True):
+            codes = np.choose(variants.of, [shared.judged(one) for one in variants.questions])
+            in_a_row = [one.terms.consecutive_breaches if one else 1 for one in variants.questions]
+            counts = np.choose(variants.of, in_a_row)
+            for place in np.flatnonzero((codes == rehearsal.BREACHED).any(axis=1)).tolist():
+                if lived := rehearsal.episodes(codes[place], grid.instants(), question.terms, counts):
+                    own[part[place]] = lived
     return found
+
+
+class _Part:
+    """Some assets, what was measured on them, and what questions find: each read and judged once."""
+
+    def __init__(self, ids: Sequence[UUID], series: list[Series], grid: Grid):
+        self.ids, self.series, self.grid = ids, series, grid
+        self._values: dict[tuple[str, str, int], Floats] = {}
+        self._codes: dict[bytes, rehearsal.Codes] = {}
+
+    def judged(self, question: Question | None) -> rehearsal.Codes:
+        """(assets, S) What would have been found on each asset at each instant; nothing where there is no question."""
+        if question is None:
+            return np.full((len(self.ids), len(self.grid)), rehearsal.CLEARED, dtype=np.int8)
+        more = question.asked if isinstance(question, anomaly_rules.Question) else question.recovery
+        key = msgspec.json.encode([question.conditions, more])
+        if key not in self._codes:
+            self._codes[key] = _judge(question, self)
+        return self._codes[key]
+
+    def values(self, condition: conditions.MetricCondition) -> tuple[list[Series], Floats]:
+        """The series of the condition's metric, and their aggregate at each instant."""
+        own = [one for one in self.series if one.metric_name == condition.metric_name]
+        key = (condition.metric_name, condition.aggregation, condition.time_window)
+        if key not in self._values:
+            self._values[key] = readings.over_grid(condition, own, self.grid)
+        return own, self._values[key]
 
 
 def _parts(ids: Sequence[UUID], by_asset: dict[UUID, list[Series]], most: int) -> list[list[UUID]]:
@@ -197,16 +233,14 @@ def _parts(ids: Sequence[UUID], by_asset: dict[UUID, list[Series]], most: int) -
     return parts
 
 
-def _judge(question: Question, ids: Sequence[UUID], series: list[Series], grid: Grid) -> rehearsal.Codes:
-    """(assets, S) What would have been found on each asset at each instant."""
+def _judge(question: Question, part: _Part) -> rehearsal.Codes:
     if isinstance(question, anomaly_rules.Question):
-        return _unusual(question, ids, series, grid)
-    shape = len(ids), len(grid)
+        return _unusual(question, part)
+    shape = len(part.ids), len(part.grid)
     breached, cleared, known = np.ones(shape, bool), np.zeros(shape, bool), np.ones(shape, bool)
     for number, condition in enumerate(question.conditions):
-        own = [one for one in series if one.metric_name == condition.metric_name]
         recovery = None if number else question.recovery
-        held, unrecovered, present = _condition(condition, recovery, own, ids, grid)
+        held, unrecovered, present = _condition(condition, recovery, part)
         breached &= held
         cleared |= present & ~unrecovered
         known &= present
@@ -217,11 +251,9 @@ def _judge(question: Question, ids: Sequence[UUID], series: list[Series], grid: 
     return codes
 
 
-def _unusual(
-    question: anomaly_rules.Question, ids: Sequence[UUID], series: list[Series], grid: Grid
-) -> rehearsal.Codes:
-    seen = anomaly_history.of_series(question, series, grid)
-    breached, known = (_any_of(mask, series, ids) for mask in (seen.unusual, ~np.isnan(seen.values)))
+def _unusual(question: anomaly_rules.Question, part: _Part) -> rehearsal.Codes:
+    seen = anomaly_history.of_series(question, part.series, part.grid)
+    breached, known = (_any_of(mask, part.series, part.ids) for mask in (seen.unusual, ~np.isnan(seen.values)))
     codes = np.where(breached, rehearsal.BREACHED, np.where(known, rehearsal.CLEARED, rehearsal.MISSING))
     return codes.astype(np.int8)
 
@@ -235,20 +267,16 @@ def _any_of(mask: Mask, series: Sequence[Series], ids: Sequence[UUID]) -> Mask:
     return found
 
 
-def _condition(
-    condition: conditions.MetricCondition,
-    recovery: float | None,
-    series: list[Series],
-    ids: Sequence[UUID],
-    grid: Grid,
-) -> tuple[Mask, Mask, Mask]:
+def _condition(condition: conditions.MetricCondition, recovery: float | None, part: _Part) -> tuple[Mask, Mask, Mask]:
     """Of each asset at each instant: whether the condition holds, whether it is not recovered, whether it has data."""
-    values = readings.over_grid(condition, series, grid)
+    series, values = part.values(condition)
     breaching = conditions.breaches(values, condition.operator, condition.threshold)
     unrecovered = breaching
     if recovery is not None:
         unrecovered = breaching | conditions.breaches(values, condition.operator, recovery)
-    held, is_not_over, present = (_any_of(mask, series, ids) for mask in (breaching, unrecovered, ~np.isnan(values)))
+    held, is_not_over, present = (
+        _any_of(mask, series, part.ids) for mask in (breaching, unrecovered, ~np.isnan(values))
+    )
     return held, is_not_over, present
 
 

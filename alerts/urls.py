@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from alerts import analytics_api, api, chart_api, history_api, ledger_api, preview_api
+from alerts import analytics_api, api, chart_api, history_api, ledger_api, noise_api, preview_api
 from alerts import oncall_api as on_call
 from alerts import responses_api as responses
 from alerts import suppression_api as suppression
@@ -18,6 +18,8 @@ urlpatterns = [
     ),
     path("alerts/rules/<uuid:pk>", api.Rule.as_view(), name="rule"),
     path("alerts/rules/<uuid:pk>/test-notification", api.TestNotification.as_view(), name="test-notification"),
+    path("alerts/rules/<uuid:pk>/noise", noise_api.RuleNoise.as_view(), name="rule-noise"),
+    path("alerts/rules/<uuid:pk>/noise/apply", noise_api.ApplyProposal.as_view(), name="rule-noise-apply"),
     path("alerts/analytics", analytics_api.Analytics.as_view(), name="alert-analytics"),
     path("alerts/analytics/chart", analytics_api.AnalyticsChart.as_view(), name="alert-analytics-chart"),
     path("alerts/ledger", ledger_api.PersonLedger.as_view(), name="person-ledger"),

@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from alerts import (
+    budgets,
     doubts,
     explanation,
     ledger,
@@ -256,8 +257,10 @@ def alert_resolve(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @guarded("alert_rules", GET=Verb.READ)
 def rule_list(request: HttpRequest) -> HttpResponse:
-    """Rules with their last evaluation."""
-    readable = policy.permitted(request.user, Verb.READ, "alert_rules", AlertRule.objects.order_by("rule_name"))
+    """Rules with their last evaluation; of `?noise=spent` those that have spent their budget of noise."""
+    only_spent = request.GET.get("noise") == "spent"
+    rows = budgets.spent(AlertRule.objects.all(), timezone.now()) if only_spent else AlertRule.objects.all()
+    readable = policy.permitted(request.user, Verb.READ, "alert_rules", rows.order_by("rule_name"))
     page = htmx.page_of(request, readable)
     rules = listing.rules_with_triggers(timezone.now()).filter(pk__in=[rule.pk for rule in page]).order_by("rule_name")
     page.object_list = list(rules)
@@ -265,10 +268,12 @@ def rule_list(request: HttpRequest) -> HttpResponse:
     for rule in page:
         rule.doubts = doubts.of_rule(rule, assets)
         rule.limits = wording.limits(rule)
+        rule.is_noisy = 0 < rule.budget <= rule.noise
         rule.profile_names = ", ".join(one["name"] for one in rule.profiles)
     may = policy.may(request.user, Verb.CHANGE, "alert_rules")
     may_configure = policy.may(request.user, Verb.READ, "configuration")
     context = {**htmx.frame_of(request), "page": page, "may_manage": may, "may_configure": may_configure}
+    context["only_spent"] = only_spent
     return htmx.respond(request, "alerts/rule_list.html", "alerts/_rules.html", context)
 
 
@@ -290,6 +295,7 @@ def _edit_rule(request: HttpRequest, rule: AlertRule, heading: str) -> HttpRespo
         stored = AlertRule.objects.select_related("evaluation").get(pk=rule.pk)
         context |= {
             "rule": stored,
+            "noise_spent": budgets.spent(AlertRule.objects.filter(pk=stored.pk), timezone.now()).exists(),
             "standing": explanation.of_rule(profiles.applied(stored, timezone.now())),
             "doubts": doubts.of_rule(stored, selection.active_assets()),
         }

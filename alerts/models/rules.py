@@ -60,6 +60,11 @@ class AlertRule(models.Model):
     auto_resolve_timeout = models.IntegerField(null=True, blank=True, help_text="Seconds.")
     runbook_url = models.TextField(null=True, blank=True, validators=[URLValidator(["http", "https"])])
     business_impact = models.TextField(null=True, blank=True)
+    noise_budget = models.IntegerField(
+        null=True,
+        blank=True,
+        help_text="Messages a week that may be noise; 0 for no limit, empty for the installation's.",
+    )
     is_enabled = models.BooleanField(**schema.fixed(True))
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
@@ -76,6 +81,7 @@ class AlertRule(models.Model):
             schema.in_range("alert_rules", "evaluation_window", 1, 31 * 86400),
             schema.in_range("alert_rules", "evaluation_frequency", 1, 86400),
             schema.in_range("alert_rules", "auto_resolve_timeout", 1, 31 * 86400),
+            schema.in_range("alert_rules", "noise_budget", 0, 1_000_000),
         ]
 
     def __str__(self) -> str:
@@ -106,6 +112,11 @@ class AlertRule(models.Model):
         if self.is_enabled and (problem := _unreachable(self.notification_channels)):
             raise ValidationError({"notification_channels": problem})
 
+    @property
+    def weekly_noise(self) -> int:
+        """How many messages a week may be noise; 0 for no limit."""
+        return settings.NOISE_BUDGET if self.noise_budget is None else self.noise_budget
+
     def is_in_use(self) -> bool:
         """Whether it has live alerts, or messages that are still to be delivered."""
         undelivered = self.instances.filter(events__deliveries__status=DeliveryStatus.QUEUED)
@@ -124,6 +135,7 @@ class RuleEvaluation(models.Model):
     missed_evaluations = models.IntegerField(**schema.fixed(0), help_text="So many were due and fell out.")
     last_error = models.TextField(**schema.fixed(""))
     last_state = models.TextField(**schema.fixed(""), help_text="What the rule says of itself, such as that it learns.")
+    proposals = models.JSONField(null=True, blank=True, help_text="Better terms, as they were found last (proposals).")
 
     class Meta:
         db_table = "alert_rule_evaluations"

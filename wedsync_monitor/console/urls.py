@@ -8,6 +8,7 @@ from django.urls import path
 from alerts import analytics_views as analytics
 from alerts import history_views as rule_history
 from alerts import ledger_views as ledger
+from alerts import noise_views as rule_noise
 from alerts import oncall_views as on_call
 from alerts import preview_views as alert_previews
 from alerts import responses_views as responses
@@ -52,6 +53,8 @@ urlpatterns = [
     path("alerts/rules/<uuid:pk>", alerts.rule_edit, name="rule"),
     path("alerts/rules/preview", alert_previews.rule_preview, name="rule-preview"),
     path("alerts/rules/<uuid:pk>/preview", alert_previews.rule_preview_changed, name="rule-preview"),
+    path("alerts/rules/<uuid:pk>/noise", rule_noise.rule_noise, name="rule-noise"),
+    path("alerts/rules/<uuid:pk>/noise/apply", rule_noise.rule_noise_apply, name="rule-noise-apply"),
     path("alerts/rules/<uuid:pk>/test", alerts.rule_test, name="rule-test"),
     path("alerts/maintenance", suppression.window_list, name="windows"),
     path("alerts/maintenance/new", suppression.window_new, name="window-new"),
