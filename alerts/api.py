@@ -75,6 +75,9 @@ class RuleSerializer(StrictSerializer):
     last_triggered = serializers.SerializerMethodField()
     notice = serializers.SerializerMethodField(help_text="Why the rule cannot alert as it is; null where it can.")
     evaluation = EvaluationSerializer(read_only=True, default=None, allow_null=True)
+    pending_reset = serializers.IntegerField(
+        read_only=True, help_text="Pending alerts that this change of its conditions let begin anew."
+    )
 
     class Meta:
         model = AlertRule
@@ -84,7 +87,7 @@ class RuleSerializer(StrictSerializer):
             "composite_config", "suppression_config", "escalation_policy_id", "escalation_policy_name",
             "notification_channels", "auto_resolve_timeout", "runbook_url",
             "business_impact", "is_enabled", "recent_triggers", "last_triggered", "notice",
-            "evaluation", "created_at", "updated_at",
+            "pending_reset", "evaluation", "created_at", "updated_at",
         ]  # fmt: skip
         read_only_fields = ["created_at", "updated_at"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 
 from alerts import lifecycle, notification
 from alerts.lifecycle import Event, Observation, Refused, Snapshot, State, Terms, Transition
-from alerts.models import AlertEvent, AlertInstance, AlertRule
+from alerts.models import AlertEvent, AlertInstance, AlertRule, Severity
 from wedsync_monitor.models import User
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,18 @@ def snapshot_of(alert: AlertInstance) -> Snapshot:
         alert.missing_since,
         alert.acknowledged_until,
         alert.snoozed_until,
+        was_acknowledged=alert.was_acknowledged,
     )
+
+
+def _seen(subject: Subject, alert: AlertInstance | None) -> Observation:
+    """What was found, compared with what the alert was told as."""
+    if alert is None or subject.observation.finding is not lifecycle.Finding.BREACHED:
+        return subject.observation
+    before, after = alert.severity, subject.rule.severity
+    if Severity.values.index(after) <= Severity.values.index(before):
+        return subject.observation
+    return replace(subject.observation, raised=f"from {before} to {after}")
 
 
 @dataclass(frozen=True)
@@ -101,12 +112,12 @@ def observe(
     moved: list[tuple[Subject, AlertInstance]] = []
     lived: list[tuple[Subject, AlertInstance]] = []
     for subject, alert in found:
-        decided = lifecycle.decide(snapshot_of(alert) if alert else None, subject.observation, subject.terms, now)
+        decided = lifecycle.decide(snapshot_of(alert) if alert else None, _seen(subject, alert), subject.terms, now)
         if decided is None:
             continue
         if alert is None:
             new.append((subject, decided))
-        elif decided.events or decided.gone:
+        elif decided.events or decided.gone or _seen(subject, alert).raised:
             moved.append((subject, alert))
         elif not _is_old_news(alert, decided, now):
             _describe(alert, subject, now)
@@ -176,9 +187,11 @@ def _go_on(batch: Sequence[tuple[Subject, AlertInstance]], now: datetime) -> int
     steps = []
     for subject, alert in batch:
         row = locked.get(alert.pk)
-        decided = lifecycle.decide(snapshot_of(row), subject.observation, subject.terms, now) if row else None
+        decided = lifecycle.decide(snapshot_of(row), _seen(subject, row), subject.terms, now) if row else None
         if row is not None and decided is not None:
             row.alert_rule = subject.rule
+            if _seen(subject, row).raised:
+                row.severity = subject.rule.severity
             _describe(row, subject, now)
             steps.append(_Step(row, decided))
     return _apply_all(steps, now)
@@ -217,7 +230,8 @@ def _next_look(alert: AlertInstance, decided: Transition, now: datetime) -> date
 
 def _tell(steps: Sequence[_Step], now: datetime, person: User | None = None) -> int:
     """Write the events of `steps` and queue their messages."""
-    opened = [step.alert for step in steps if Event.OPENED in step.decided.events]
+    # What opens anew with a higher severity is told, however short ago the same trouble ended.
+    opened = [step.alert for step in steps if Event.OPENED in step.decided.events and not step.decided.note]
     untold = notification.why_untold(opened, now)
     happened = [(step, event, untold.get(step.alert.pk, "")) for step in steps for event in step.decided.events]
     rows = [
@@ -232,20 +246,29 @@ def _tell(steps: Sequence[_Step], now: datetime, person: User | None = None) -> 
     ]
     AlertEvent.objects.bulk_create(rows)
     told = [
-        (step.alert, row) for (step, event, reason), row in zip(happened, rows, strict=True) if not _why(event, reason)
+        (step.alert, row)
+        for (step, event, reason), row in zip(happened, rows, strict=True)
+        if not _why(event, reason) and not _is_theirs_again(step, event)
     ]
     return notification.enqueue(told, now)
 
 
+def _is_theirs_again(step: _Step, event: Event) -> bool:
+    """Whether the end of a suppression need not be told: somebody had taken the alert on before."""
+    return event is Event.UNSUPPRESSED and step.decided.state is State.ACKNOWLEDGED
+
+
 def _note(step: _Step, event: Event, reason: str) -> str:
     """What a person said, or why the system did it."""
-    return step.note or (step.decided.note if event is Event.SUPPRESSED else _why(event, reason))
+    own = step.decided.note if event in _EXPLAINED else ""
+    return step.note or own or _why(event, reason)
 
 
 def _why(event: Event, reason: str) -> str:
     return reason if event is Event.OPENED else ""
 
 
+_EXPLAINED = frozenset({Event.SUPPRESSED, Event.OPENED, Event.ACKNOWLEDGED})
 _TO_OPEN = frozenset({Event.OPENED, Event.UNSUPPRESSED, Event.ACKNOWLEDGEMENT_EXPIRED})
 
 
@@ -268,6 +291,8 @@ _ENDS = {
     "opened_at": "timestamptz",
     "acknowledged_until": "timestamptz",
     "snoozed_until": "timestamptz",
+    "was_acknowledged": "bool",
+    "severity": "text",
     "next_escalation_at": "timestamptz",
     "resolved_at": "timestamptz",
     "resolution_type": "text",

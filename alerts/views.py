@@ -253,6 +253,9 @@ def _edit_rule(request: HttpRequest, rule: AlertRule, heading: str) -> HttpRespo
             form.instance.created_by = request.user  # type: ignore[assignment]
         form.save()
         messages.success(request, f"{form.instance.rule_name} is saved.")
+        if reset := form.instance.pending_reset:
+            text = "Its conditions changed: pending alerts begin anew ({}), open ones are judged again at once."
+            messages.info(request, text.format(reset))
         return redirect("console:rules")
     text = "When metrics mean trouble, and who is told"
     context = {"form": form, "heading": heading, "text": text, "back": reverse("console:rules")}

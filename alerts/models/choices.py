@@ -52,6 +52,7 @@ class DeliveryStatus(models.TextChoices):
     QUEUED = "queued"
     DELIVERED = "delivered"
     FAILED = "failed"
+    DROPPED = "dropped"
 
 
 class BaselineType(models.TextChoices):

@@ -329,6 +329,18 @@ def test_a_rule_that_was_changed_is_evaluated_at_once(asset, rule, measured, now
     assert AlertInstance.objects.get().status == "open"
 
 
+def test_a_rule_whose_conditions_change_counts_its_breaches_anew(asset, rule, measured, now):
+    measured(asset(), 90, now)
+    one = rule(threshold_config={"consecutive_breaches": 3})
+    evaluate(now)
+    one.business_impact = "Guests wait."
+    one.save()
+    assert (one.pending_reset, AlertInstance.objects.count()) == (0, 1)
+    one.metric_conditions = [{**one.metric_conditions[0], "threshold": 85}]
+    one.save()
+    assert (one.pending_reset, AlertInstance.objects.count()) == (1, 0)
+
+
 def test_rules_of_types_that_are_not_evaluated_say_so(asset, rule, now):
     asset()
     one = rule(alert_type="anomaly")
