@@ -1,8 +1,6 @@
 // Keys of the list of alerts: j and k move between rows, others act on the row that has the focus (? lists them).
 (function () {
   "use strict";
-  if (window.alertKeys) { return; }  // a boosted visit loads this again
-  window.alertKeys = true;
   let going = false;  // after g, the next key belongs to the console's navigation
   const rows = () => [...document.querySelectorAll("#live .alert-row")];
   const current = () => document.activeElement?.closest(".alert-row");
@@ -29,7 +27,7 @@
   document.addEventListener("keydown", (event) => {
     const typing = event.target.matches("input:not([type=checkbox]), textarea, select");
     if (typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) { return; }
-    const left = going || rows().length === 0;
+    const left = going;
     going = event.key === "g";
     if (left || going) { return; }
     const row = current();
