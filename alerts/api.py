@@ -67,6 +67,9 @@ class RuleSerializer(StrictSerializer):
         help_text="Alerts of the last week that were noise, the budget a week (0 for none), and whether it is spent."
     )
     evaluation = EvaluationSerializer(read_only=True, default=None, allow_null=True)
+    pending_reset = serializers.IntegerField(
+        read_only=True, help_text="Pending alerts that this change of its conditions let begin anew."
+    )
 
     class Meta:
         model = AlertRule
@@ -76,7 +79,7 @@ class RuleSerializer(StrictSerializer):
             "composite_config", "profiles", "suppression_config", "escalation_policy_id", "escalation_policy_name",
             "notification_channels", "auto_resolve_timeout", "runbook_url",
             "business_impact", "noise_budget", "is_enabled", "noise", "recent_triggers", "last_triggered", "notice",
-            "evaluation", "created_at", "updated_at",
+            "pending_reset", "evaluation", "created_at", "updated_at",
         ]  # fmt: skip
         read_only_fields = ["created_at", "updated_at"]
 

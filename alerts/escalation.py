@@ -7,6 +7,7 @@
 3. After the last step the round is over. A policy that repeats begins the next after its interval, until its maximum
    of steps, over all rounds, is reached.
 4. Steps of alerts that are not critical wait for working time.
+5. An alert that opens anew, with a higher severity, is escalated from the first step on.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ def working_time(hours: BusinessHours, holidays: HolidaySchedule) -> WorkingTime
 def next_step(plan: Plan, history: History, critical: bool) -> Due | None:
     """The step that follows an alert's history (its events, oldest first), due from `at` on; None while the alert is
     not open, and where all steps were taken."""
+    history = _since_opening(history)
     taken = [at for event, at in history if event is Event.ESCALATED]
     number = len(taken) + 1
     round_, step = divmod(len(taken), len(plan.delays))
@@ -89,6 +91,12 @@ def next_step(plan: Plan, history: History, critical: bool) -> Due | None:
         return None
     due = at if critical or plan.working is None else plan.working.next_moment(at)
     return Due(number, round_, step, due, waits=due > at)
+
+
+def _since_opening(history: History) -> History:
+    """What happened since the alert was opened last."""
+    openings = [place for place, (event, _) in enumerate(history) if event is Event.OPENED]
+    return history[openings[-1] :] if openings else history
 
 
 def _wait(plan: Plan, round_: int, step: int) -> timedelta:

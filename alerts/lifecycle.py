@@ -7,7 +7,7 @@ clear values do not end it before, and what is bad then is told.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -65,11 +65,13 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.INACTIVE, Event.SUPPRESSED): State.SUPPRESSED,
         (State.PENDING, Event.OPENED): State.OPEN,
         (State.PENDING, Event.SUPPRESSED): State.SUPPRESSED,
+        (State.OPEN, Event.OPENED): State.OPEN,  # anew, with a higher severity
         (State.OPEN, Event.ACKNOWLEDGED): State.ACKNOWLEDGED,
         (State.OPEN, Event.SUPPRESSED): State.SUPPRESSED,
         (State.OPEN, Event.RESOLVED): State.RESOLVED,
         (State.OPEN, Event.DATA_MISSING): State.OPEN,
         (State.OPEN, Event.DATA_BACK): State.OPEN,
+        (State.ACKNOWLEDGED, Event.OPENED): State.OPEN,  # anew: it was acknowledged as less than it has become
         (State.ACKNOWLEDGED, Event.ACKNOWLEDGED): State.ACKNOWLEDGED,
         (State.ACKNOWLEDGED, Event.ACKNOWLEDGEMENT_EXPIRED): State.OPEN,
         (State.ACKNOWLEDGED, Event.SUPPRESSED): State.SUPPRESSED,
@@ -120,14 +122,17 @@ class Snapshot:
     snoozed_until: datetime | None = None
     flips: Flips = ()  # when the trouble began and ended lately, over all its alerts
     flapping_since: datetime | None = None
+    was_acknowledged: bool = False  # when it was suppressed
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What this evaluation found, and why nobody is to be told now (empty where people are)."""
+    """What this evaluation found, why nobody is to be told now (empty where people are), and from which severity to
+    which it has risen (empty where it has not)."""
 
     finding: Finding
     suppressed: str = ""
+    raised: str = ""
 
 
 @dataclass(frozen=True)
@@ -219,11 +224,10 @@ def _while_flapping(snapshot: Snapshot, seen: Observation, terms: Terms, now: da
         changes["flapping_since"] = None
     if Event.UNSUPPRESSED in events:
         changes["snoozed_until"] = None
-    if Event.SUPPRESSED in events:
-        changes["acknowledged_until"] = None
     state = snapshot.state
     for event in events:
         state = follow(state, event)
+    changes |= _remembered(snapshot, seen, state)
     note = seen.suppressed or (terms.flapping.reason(flips, now) if terms.flapping else "")
     return Transition(state, events, changes, note=note) if events or changes else None
 
@@ -265,11 +269,10 @@ def _living_on(snapshot: Snapshot, seen: Observation, terms: Terms, now: datetim
     for event in due:
         state = follow(state, event)
         events.append(event)
-        if event is Event.ACKNOWLEDGEMENT_EXPIRED:
-            changes["acknowledged_until"] = None
         if event is Event.UNSUPPRESSED and snapshot.snoozed_until is not None:
             changes["snoozed_until"] = None
-    note = seen.suppressed if Event.SUPPRESSED in events else ""
+    changes |= _remembered(snapshot, seen, state)
+    note = seen.suppressed if Event.SUPPRESSED in events else _why_anew(seen, events)
     return Transition(state, tuple(events), changes, note=note) if events or changes else None
 
 
@@ -279,6 +282,10 @@ def _due_events(snapshot: Snapshot, seen: Observation, now: datetime) -> list[Ev
         due.append(Event.SUPPRESSED)
     elif not seen.suppressed and snapshot.state is State.SUPPRESSED and not _snoozed(snapshot, now):
         due.append(Event.UNSUPPRESSED)
+        if _still_acknowledged(snapshot, seen, now):
+            due.append(Event.ACKNOWLEDGED)
+    elif seen.raised and snapshot.state in (State.OPEN, State.ACKNOWLEDGED):
+        due.append(Event.OPENED)
     elif _acknowledgement_over(snapshot, now):
         due.append(Event.ACKNOWLEDGEMENT_EXPIRED)
     return due
@@ -293,6 +300,27 @@ def _data_events(snapshot: Snapshot, seen: Observation) -> list[Event]:
 def _acknowledgement_over(snapshot: Snapshot, now: datetime) -> bool:
     until = snapshot.acknowledged_until
     return snapshot.state is State.ACKNOWLEDGED and until is not None and until <= now
+
+
+def _still_acknowledged(snapshot: Snapshot, seen: Observation, now: datetime) -> bool:
+    """Whether what somebody had taken on before it was suppressed is still theirs."""
+    until = snapshot.acknowledged_until
+    return snapshot.was_acknowledged and not seen.raised and (until is None or until > now)
+
+
+def _remembered(snapshot: Snapshot, seen: Observation, after: State) -> dict[str, Any]:
+    """What becomes of an acknowledgement: a suppression keeps it in mind, a higher severity ends it."""
+    taken_on = snapshot.was_acknowledged or snapshot.state is State.ACKNOWLEDGED
+    was = taken_on and after is State.SUPPRESSED and not seen.raised
+    until = snapshot.acknowledged_until if was or after is State.ACKNOWLEDGED else None
+    wanted = {"was_acknowledged": was, "acknowledged_until": until}
+    return {name: value for name, value in wanted.items() if getattr(snapshot, name) != value}
+
+
+def _why_anew(seen: Observation, events: Sequence[Event]) -> str:
+    if Event.OPENED in events:
+        return f"Severity raised {seen.raised}."
+    return "It was acknowledged before it was suppressed." if Event.ACKNOWLEDGED in events else ""
 
 
 def _snoozed(snapshot: Snapshot, now: datetime) -> bool:
@@ -337,7 +365,8 @@ def decide_snooze(snapshot: Snapshot, until: datetime, now: datetime) -> Transit
     """Nobody is told until then; it comes back by itself. Raises Refused."""
     if until <= now:
         raise Refused("an alert cannot be snoozed until a time that has passed; send a later one")
-    return Transition(follow(snapshot.state, Event.SNOOZED), (Event.SNOOZED,), {"snoozed_until": until})
+    changes = {"snoozed_until": until, "was_acknowledged": False}
+    return Transition(follow(snapshot.state, Event.SNOOZED), (Event.SNOOZED,), changes)
 
 
 def decide_remark(snapshot: Snapshot, event: Event) -> Transition:

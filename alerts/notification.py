@@ -66,6 +66,7 @@ def enqueue(happened: Sequence[tuple[AlertInstance, AlertEvent]], now: datetime)
         if alert.alert_rule_id not in channels:
             named = alert.alert_rule.notification_channels
             channels[alert.alert_rule_id] = [(channel_key(channel), channel) for channel in named]
+    _drop_held([event.alert_id for _, event in happened if event.kind == EventKind.RESOLVED], now)
     heard = _told_before([alert for alert, event in happened if event.kind not in FOR_PEOPLE])
     rows = [
         {"event_id": event.pk, "channel_key": key, "channel": channel}
@@ -139,11 +140,27 @@ def _told_before(alerts: Sequence[AlertInstance]) -> dict[UUID, list[_Earlier]]:
     if alerts:
         rows = NotificationDelivery.objects.filter(
             event__alert__in=[alert.pk for alert in alerts], event__kind__in=HEARD
-        )
+        ).exclude(status=DeliveryStatus.DROPPED)
         columns = ("event__alert_id", "channel_key", "channel", "status")
         for alert_id, *earlier in rows.order_by("created_at").values_list(*columns):
             found[alert_id].append(_Earlier(*earlier))
     return found
+
+
+def _drop_held(resolved: Sequence[UUID], now: datetime) -> None:
+    """What quiet hours held back is not sent any more once the alert is over: nobody needs to be woken for it, and who
+    was told nothing is not told its end."""
+    if resolved:
+        held = NotificationDelivery.objects.filter(
+            event__alert__in=resolved,
+            event__kind=EventKind.ESCALATED,
+            status=DeliveryStatus.QUEUED,
+            next_attempt_at__gt=now,
+            last_attempt_at=None,
+            last_error="",  # a channel that is full says so here
+            told_by=None,
+        )
+        held.update(status=DeliveryStatus.DROPPED, last_error="Not sent: the alert was over before the quiet hours.")
 
 
 def why_untold(opened: Sequence[AlertInstance], now: datetime) -> dict[UUID, str]:

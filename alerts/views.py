@@ -26,6 +26,7 @@ from alerts import (
     notification,
     preview,
     profiles,
+    related,
     selection,
     transitions,
     wording,
@@ -48,6 +49,16 @@ STATUSES = (
     ("suppressed", "Suppressed"),
     ("resolved", "Resolved"),
     ("all", "All"),
+)
+KEYS = (
+    ("j", "To the next alert; the keys below do something with the alert you are on"),
+    ("k", "To the one before"),
+    ("x", "Choose it for what is done with several"),
+    ("Enter", "Open it"),
+    ("a", "Acknowledge"),
+    ("r", "Resolve; where you are on no alert, refresh"),
+    ("s", "Snooze"),
+    ("?", "These keys"),
 )
 SORTS = (("newest", "Newest first"), ("oldest", "Oldest first"), ("severity", "Worst first"))
 ORDERS: dict[str, tuple[Any, ...]] = {
@@ -130,8 +141,13 @@ def alert_list(request: HttpRequest) -> HttpResponse:
     context["may_read_on_call"] = policy.may(request.user, Verb.READ, "on_call")
     context["bulk"], context["bulk_actions"] = context["may_acknowledge"], BulkForm.ACTIONS
     context["may_read_silences"] = policy.may(request.user, Verb.READ, "silences")
-    context |= {"statuses": STATUSES, "severities": Severity.choices, "sort": sort, "sorts": SORTS}
+    context |= {"statuses": STATUSES, "severities": Severity.choices, "sort": sort, "sorts": SORTS, "keys": KEYS}
     return htmx.respond(request, "alerts/alert_list.html", "alerts/_alerts.html", context)
+
+
+def _readable(request: HttpRequest) -> QuerySet[AlertInstance]:
+    rows: QuerySet[AlertInstance] = listing.alerts_shown().exclude(status="pending")
+    return policy.permitted(request.user, Verb.READ, "alerts", rows)
 
 
 def alert_for(request: HttpRequest, pk: UUID, verb: Verb = Verb.READ) -> AlertInstance:
@@ -158,6 +174,7 @@ def alert_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
         "explanation": explanation.of_alert(alert, profiles.applied(alert.alert_rule, timezone.now())),
         "events": alert.events.select_related("actor"),
         "deliveries": deliveries,
+        "related": related.related_to(alert, _readable(request)),
         "asset_url": reverse("console:asset-metrics", args=[alert.asset_id]) if drawable else "",
         "rule_url": reverse("console:rule", args=[alert.alert_rule_id]) if may_change_rules else "",
         "chart_threshold": _line_of(alert, metric),
@@ -284,6 +301,9 @@ def _edit_rule(request: HttpRequest, rule: AlertRule, heading: str) -> HttpRespo
             form.instance.created_by = request.user  # type: ignore[assignment]
         form.save()
         messages.success(request, f"{form.instance.rule_name} is saved.")
+        if reset := form.instance.pending_reset:
+            text = "Its conditions changed: pending alerts begin anew ({}), open ones are judged again at once."
+            messages.info(request, text.format(reset))
         return redirect("console:rules")
     text = "When metrics mean trouble, and who is told"
     context = {"form": form, "heading": heading, "text": text, "back": reverse("console:rules")}

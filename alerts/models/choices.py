@@ -53,6 +53,7 @@ class DeliveryStatus(models.TextChoices):
     QUEUED = "queued"
     DELIVERED = "delivered"
     FAILED = "failed"
+    DROPPED = "dropped"
 
 
 class DecisionKind(models.TextChoices):

@@ -52,6 +52,9 @@ class AlertInstance(models.Model):
         help_text="When it is looked at again: its next step, or the end of an acknowledgement or a snooze.",
     )
     snoozed_until = models.DateTimeField(null=True, blank=True)
+    was_acknowledged = models.BooleanField(
+        **schema.fixed(False), help_text="When it was suppressed; it is again when the suppression ends."
+    )
     assigned_to = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )

@@ -16,6 +16,18 @@ from alerts.models.escalation import EscalationPolicy
 from wedsync_monitor import outgoing, schema
 from wedsync_monitor.structured import StructuredField
 
+# What decides whether a rule finds trouble.
+JUDGING = (
+    "alert_type",
+    "asset_filter",
+    "metric_conditions",
+    "evaluation_window",
+    "threshold_config",
+    "anomaly_config",
+    "absence_config",
+    "composite_config",
+)
+
 
 class InUse(Exception):
     """The rule cannot be deleted yet."""
@@ -71,6 +83,8 @@ class AlertRule(models.Model):
     )
     created_at = schema.created_at()
     updated_at = schema.updated_at()
+    # What the last save of this object let begin anew.
+    pending_reset = 0
 
     class Meta:
         db_table = "alert_rules"
@@ -90,12 +104,26 @@ class AlertRule(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """What was changed takes effect at once: the rule is due. The evaluation's row is locked first, as the
         evaluator does, so that one that runs meanwhile cannot push it ahead again. Raises ValidationError where the
-        columns do not make a rule together."""
+        columns do not make a rule together.
+
+        Breaches that were counted by other conditions do not count any more: pending alerts begin anew, open ones are
+        judged again."""
         consistency.check(self)
         with transaction.atomic():
             RuleEvaluation.objects.filter(rule_id=self.pk).update(next_evaluation_at=timezone.now())
+            judged_anew = self._judges_otherwise()
             super().save(*args, **kwargs)
+            self.pending_reset = self._reset_pending() if judged_anew else 0
             self.instances.filter(status=AlertStatus.OPEN).update(next_escalation_at=timezone.now())
+
+    def _judges_otherwise(self) -> bool:
+        """Whether it asks for something else than what is stored."""
+        stored = AlertRule.objects.filter(pk=self.pk).values(*JUDGING).first()
+        return stored is not None and any(getattr(self, name) != value for name, value in stored.items())
+
+    def _reset_pending(self) -> int:
+        _, deleted = self.instances.filter(status=AlertStatus.PENDING).delete()
+        return deleted.get("alerts.AlertInstance", 0)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Raises InUse: whoever was told that trouble began is to be told its end."""

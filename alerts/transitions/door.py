@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -15,8 +15,8 @@ from django.db.models import QuerySet
 
 from alerts import lifecycle, notification
 from alerts.flapping import Flips
-from alerts.lifecycle import Event, Snapshot, State, Transition
-from alerts.models import AlertEvent, AlertInstance
+from alerts.lifecycle import Event, Observation, Snapshot, State, Transition
+from alerts.models import AlertEvent, AlertInstance, Severity
 from alerts.transitions import rows
 from alerts.transitions.subjects import Ending, Happening, Outcome, Subject, snapshot_of
 from wedsync_monitor.models import User
@@ -26,6 +26,16 @@ log = logging.getLogger(__name__)
 BATCH = 1000
 # How often it is written that an alert still breaches.
 REFRESHED_EVERY = timedelta(seconds=60)
+
+
+def _seen(subject: Subject, alert: AlertInstance | None) -> Observation:
+    """What was found, compared with what the alert was told as."""
+    if alert is None or subject.observation.finding is not lifecycle.Finding.BREACHED:
+        return subject.observation
+    before, after = alert.severity, subject.rule.severity
+    if Severity.values.index(after) <= Severity.values.index(before):
+        return subject.observation
+    return replace(subject.observation, raised=f"from {before} to {after}")
 
 
 @dataclass(frozen=True)
@@ -54,12 +64,12 @@ def observe(
     moved: list[tuple[Subject, AlertInstance]] = []
     lived: list[tuple[Subject, AlertInstance]] = []
     for subject, alert in found:
-        decided = lifecycle.decide(snapshot_of(alert) if alert else None, subject.observation, subject.terms, now)
+        decided = lifecycle.decide(snapshot_of(alert) if alert else None, _seen(subject, alert), subject.terms, now)
         if decided is None:
             continue
         if alert is None:
             new.append((subject, decided))
-        elif decided.events or decided.gone:
+        elif decided.events or decided.gone or _seen(subject, alert).raised:
             moved.append((subject, alert))
         elif not _is_old_news(alert, decided, now):
             _describe(alert, subject, now)
@@ -156,9 +166,11 @@ def _go_on(batch: Sequence[tuple[Subject, AlertInstance]], now: datetime) -> int
         if row is None:
             continue
         flips = earlier.get(subject.alert_key, ())
-        decided = lifecycle.decide(snapshot_of(row), subject.observation, subject.terms, now, flips)
+        decided = lifecycle.decide(snapshot_of(row), _seen(subject, row), subject.terms, now, flips)
         if decided is not None:
             row.alert_rule = subject.rule
+            if _seen(subject, row).raised:
+                row.severity = subject.rule.severity
             _describe(row, subject, now)
             steps.append(_Step(row, decided))
     return _apply_all(steps, now)
@@ -197,7 +209,8 @@ def _next_look(alert: AlertInstance, decided: Transition, now: datetime) -> date
 
 def _tell(steps: Sequence[_Step], now: datetime, person: User | None = None) -> int:
     """Write the events of `steps` and queue their messages."""
-    opened = [step.alert for step in steps if not _BEGINS.isdisjoint(step.decided.events)]
+    # What opens anew with a higher severity is told, however short ago the same trouble ended.
+    opened = [step.alert for step in steps if not _BEGINS.isdisjoint(step.decided.events) and not _is_raised(step)]
     untold = notification.why_untold(opened, now)
     happened = [(step, event, untold.get(step.alert.pk, "")) for step in steps for event in step.decided.events]
     rows = [
@@ -212,9 +225,21 @@ def _tell(steps: Sequence[_Step], now: datetime, person: User | None = None) -> 
     ]
     AlertEvent.objects.bulk_create(rows)
     told = [
-        (step.alert, row) for (step, event, reason), row in zip(happened, rows, strict=True) if not _why(event, reason)
+        (step.alert, row)
+        for (step, event, reason), row in zip(happened, rows, strict=True)
+        if not _why(event, reason) and not _is_theirs_again(step, event)
     ]
     return notification.enqueue(told, now)
+
+
+def _is_theirs_again(step: _Step, event: Event) -> bool:
+    """Whether the end of a suppression need not be told: somebody had taken the alert on before."""
+    return event is Event.UNSUPPRESSED and step.decided.state is State.ACKNOWLEDGED
+
+
+def _is_raised(step: _Step) -> bool:
+    """Whether it opens anew because its severity rose."""
+    return Event.OPENED in step.decided.events and bool(step.decided.note)
 
 
 def _note(step: _Step, event: Event, reason: str) -> str:
@@ -226,7 +251,8 @@ def _why(event: Event, reason: str) -> str:
     return reason if event in _BEGINS else ""
 
 
-_BEGINS, _NOTED = frozenset({Event.OPENED, Event.FLAPPING}), frozenset({Event.SUPPRESSED, Event.FLAPPING})
+_BEGINS = frozenset({Event.OPENED, Event.FLAPPING})
+_NOTED = frozenset({Event.SUPPRESSED, Event.FLAPPING, Event.OPENED, Event.ACKNOWLEDGED})
 _TO_OPEN = frozenset({Event.OPENED, Event.UNSUPPRESSED, Event.ACKNOWLEDGEMENT_EXPIRED})
 
 

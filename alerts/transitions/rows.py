@@ -32,6 +32,8 @@ ENDS = {
     "opened_at": "timestamptz",
     "acknowledged_until": "timestamptz",
     "snoozed_until": "timestamptz",
+    "was_acknowledged": "bool",
+    "severity": "text",
     "next_escalation_at": "timestamptz",
     "resolved_at": "timestamptz",
     "resolution_type": "text",

@@ -43,6 +43,7 @@ def snapshot_of(alert: AlertInstance) -> Snapshot:
         alert.snoozed_until,
         tuple(alert.flips),
         alert.flapping_since,
+        was_acknowledged=alert.was_acknowledged,
     )
 
 

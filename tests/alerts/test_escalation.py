@@ -71,6 +71,9 @@ REPEATED = plan(5, 15, repeat=30, maximum=5)
         (REPEATED, [(OPENED, 0), (ESCALATED, 5), (ESCALATED, 15), (ESCALATED, 45)], (4, 1, 1, 55)),
         (REPEATED, [(OPENED, 0), *[(ESCALATED, 10 * n) for n in range(1, 6)]], None),
         (plan(5, 15, maximum=1), [(OPENED, 0), (ESCALATED, 5)], None),
+        # A higher severity begins with the first step again, also of what was acknowledged.
+        (PLAN, [(OPENED, 0), (ESCALATED, 5), (ESCALATED, 15), (OPENED, 60)], (1, 0, 0, 65)),
+        (PLAN, [(OPENED, 0), (ESCALATED, 5), (ACKNOWLEDGED, 9), (OPENED, 60)], (1, 0, 0, 65)),
         # Steps come by their delays, however they were written down.
         (plan(15, 5), [(OPENED, 0)], (1, 0, 0, 5)),
     ],

@@ -366,6 +366,18 @@ def test_a_rule_that_was_changed_is_evaluated_at_once(asset, rule, measured, now
     assert AlertInstance.objects.get().status == "open"
 
 
+def test_a_rule_whose_conditions_change_counts_its_breaches_anew(asset, rule, measured, now):
+    measured(asset(), 90, now)
+    one = rule(threshold_config={"consecutive_breaches": 3})
+    evaluate(now)
+    one.business_impact = "Guests wait."
+    one.save()
+    assert (one.pending_reset, AlertInstance.objects.count()) == (0, 1)
+    one.metric_conditions = [{**one.metric_conditions[0], "threshold": 85}]
+    one.save()
+    assert (one.pending_reset, AlertInstance.objects.count()) == (1, 0)
+
+
 def test_missed_evaluations_are_made_up_once(asset, rule, now):
     from alerts.models import RuleEvaluation
 

@@ -100,6 +100,40 @@ def test_when_a_window_ends_and_it_is_still_bad_people_are_told():
     assert outcome(ended) == (State.OPEN, (Event.UNSUPPRESSED,))
 
 
+@pytest.mark.parametrize(
+    ("until", "raised", "then"),
+    [
+        (None, "", (State.ACKNOWLEDGED, (Event.UNSUPPRESSED, Event.ACKNOWLEDGED))),
+        (NOW + 3 * MINUTE, "", (State.ACKNOWLEDGED, (Event.UNSUPPRESSED, Event.ACKNOWLEDGED))),
+        (NOW + MINUTE, "", (State.OPEN, (Event.UNSUPPRESSED,))),
+        (None, "from high to critical", (State.OPEN, (Event.UNSUPPRESSED,))),
+    ],
+)
+def test_what_was_acknowledged_before_a_window_is_so_after_it_while_the_acknowledgement_holds(until, raised, then):
+    taken = replace(OPEN, state=State.ACKNOWLEDGED, acknowledged_until=until)
+    held = lifecycle.decide(taken, Observation(Finding.BREACHED, "a window"), Terms(), NOW)
+    assert (held.state, held.changes["was_acknowledged"]) == (State.SUPPRESSED, True)
+    muted = replace(taken, state=State.SUPPRESSED, was_acknowledged=True)
+    back = lifecycle.decide(muted, Observation(Finding.BREACHED, raised=raised), Terms(), NOW + 2 * MINUTE)
+    assert (outcome(back), back.changes["was_acknowledged"]) == (then, False)
+
+
+def test_a_higher_severity_opens_anew_what_was_acknowledged_as_less():
+    worse = Observation(Finding.BREACHED, raised="from high to critical")
+    taken = replace(OPEN, state=State.ACKNOWLEDGED, acknowledged_until=NOW + MINUTE)
+    for snapshot in (OPEN, taken):
+        decided = lifecycle.decide(snapshot, worse, Terms(), NOW)
+        assert outcome(decided) == (State.OPEN, (Event.OPENED,))
+        assert decided.note == "Severity raised from high to critical."
+    assert decided.changes["acknowledged_until"] is None
+
+
+def test_a_snooze_of_an_acknowledged_alert_ends_in_telling_people():
+    taken = replace(OPEN, state=State.ACKNOWLEDGED)
+    snoozed = lifecycle.decide_snooze(taken, NOW + MINUTE, NOW)
+    assert snoozed.changes["was_acknowledged"] is False
+
+
 def test_a_muted_alert_still_resolves():
     muted = Snapshot(State.SUPPRESSED, 1, opened_at=NOW)
     assert lifecycle.decide(muted, Observation(Finding.CLEARED, "a window"), Terms(), NOW).state is State.RESOLVED

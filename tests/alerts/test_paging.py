@@ -104,6 +104,39 @@ class TestSteps:
         assert sorted(told("resolved")) == ["ana@example.com", "team@example.com"]
         assert paging.escalate_due(now + 60 * MINUTE) == 0
 
+    def test_what_quiet_hours_hold_is_not_sent_after_the_end_and_neither_is_the_end(self, opened, ana, now):
+        quiet = {"start": f"{(now - timedelta(hours=1)):%H:%M}", "end": f"{(now + timedelta(hours=2)):%H:%M}"}
+        ContactPreference.objects.create(user=ana, quiet_hours=quiet)
+        (alert,) = opened({"delay_minutes": 0, "users": ["ana"]})
+        assert paging.escalate_due(now) == 1
+        found_again(alert, now + MINUTE, Finding.CLEARED)
+        held = NotificationDelivery.objects.get(event__kind="escalated")
+        assert (held.status, held.last_error) == ("dropped", "Not sent: the alert was over before the quiet hours.")
+        assert told("resolved") == ["team@example.com"]
+
+    def test_a_higher_severity_tells_again_and_escalates_anew_after_an_acknowledgement(self, opened, ana, now):
+        (alert,) = opened({"delay_minutes": 0, "users": ["ana"]})
+        paging.escalate_due(now)
+        transitions.acknowledge(alert.pk, ana, "mine", 60, now)
+        AlertRule.objects.update(severity="critical")
+        alert = AlertInstance.objects.select_related("alert_rule").get()
+        found_again(alert, now + MINUTE)
+        alert.refresh_from_db()
+        assert (alert.status, alert.severity, alert.acknowledged_until) == ("open", "critical", None)
+        assert AlertEvent.objects.filter(kind="opened").last().note == "Severity raised from high to critical."
+        assert told("opened") == ["team@example.com"] * 2
+        assert paging.escalate_due(now + MINUTE) == 1
+        assert steps_of(alert) == [(1, 1), (1, 1)]
+
+    def test_after_a_window_an_acknowledged_alert_is_theirs_again_and_nobody_is_told(self, opened, ana, now):
+        (alert,) = opened({"delay_minutes": 30, "users": ["ana"]})
+        transitions.acknowledge(alert.pk, ana, "mine", None, now)
+        found_again(alert, now + MINUTE, suppressed="a window")
+        found_again(alert, now + 2 * MINUTE)
+        alert.refresh_from_db()
+        assert (alert.status, alert.acknowledged_by, told("unsuppressed")) == ("acknowledged", ana, [])
+        assert AlertEvent.objects.last().note == "It was acknowledged before it was suppressed."
+
     def test_a_system_that_a_step_told_hears_of_the_acknowledgement(self, opened, ana, now):
         pager = {"type": "pagerduty", "config": {"routing_key": "key"}}
         (alert,) = opened({"delay_minutes": 0, "notification_channels": [pager]})

@@ -197,6 +197,32 @@ def test_an_alert_is_acknowledged_in_the_dialog(signed_in, person, trouble):
     assert "Acknowledged by ann" in detail.text
 
 
+def test_an_alert_shows_what_happened_around_it_and_why(sre, trouble, asset):
+    database = asset("db-01")
+    web = asset("web-x", parent_asset=database)
+    alert = trouble(where=web, minutes=60)
+    trouble("Memory is full", where=web, minutes=45)
+    trouble("Database is slow", where=database, minutes=80)
+    trouble("Long ago", where=web, minutes=91)
+    trouble("Elsewhere", minutes=60)
+    text = opened(sre, reverse("console:alert", args=[alert.pk])).text
+    assert "Memory is full" in text
+    assert "same asset" in text
+    assert "Database is slow" in text
+    assert "asset next to it" in text
+    assert "Long ago" not in text
+    assert "Elsewhere" not in text
+
+
+def test_the_list_says_its_keys_and_rows_take_the_focus(sre, trouble):
+    alert = trouble()
+    html = opened(sre, URL).html
+    assert 'id="alert-keys"' in html
+    assert "js/alerts.js" in html
+    assert f'data-snooze="{reverse("console:alert-snooze", args=[alert.pk])}"' in html
+    assert 'tabindex="-1"' in html
+
+
 def test_the_dialogs_are_pages_where_there_is_no_javascript(sre, trouble):
     alert = trouble()
     links = opened(sre, URL).links
