@@ -32,8 +32,8 @@ _COLUMNS = (
 )  # fmt: skip
 _TYPES = {"rule": "V16", "asset": "V16", "began": ">i8", "acknowledged": ">i8", "resolved": ">i8", "flags": ">i2"}
 NO_ASSET = UUID(int=0)
-# One row of arrays without nulls: a row for each alert would be handed over one by one. OFFSET 0 keeps the aggregates in
-# one process: arrays that workers make and hand over take twice as long.
+# One row of arrays without nulls: a row for each alert would be handed over one by one. OFFSET 0 keeps the aggregates
+# in one process: arrays that workers make and hand over take twice as long.
 _SELECT = f"""
     SELECT array_agg(rule), array_agg(coalesce(asset, '{NO_ASSET}')), array_agg(began),
            array_agg(coalesce(acknowledged, '-infinity')), array_agg(coalesce(resolved, '-infinity')),
