@@ -1,55 +1,66 @@
-"""How alerting itself does, from stored alerts of the last 30 days; what is not known is null.
+"""How alerting itself does, from the stored alerts of a span of time; what is not known is null.
 
-- A false positive is an alert that resolved by itself within FALSE_POSITIVE of its opening, without anybody having
-  acknowledged it: its rate is out of all resolved ones.
+- A false positive is an alert that a person marked as one, or that resolved by itself within FALSE_POSITIVE of its
+  opening without anybody having acknowledged it: its rate is out of all resolved ones.
 - Escalated is what reached escalation level 1 or more.
 - A noisy rule opened at least NOISY_PER_DAY alerts a day; its resolution rate is the share that a person resolved or
   acknowledged.
-- A storm is a run of STORM_ALERTS or more openings with no gap of more than STORM_GAP.
-- A pattern is a time of day or day of the week with at least PATTERN_FACTOR times its even share of openings.
+- Patterns and storms are those of alerts.patterns.
+
+All is summed up by the database, so that the answer takes as long for few rows as for many.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import math
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import numpy as np
 from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Q, QuerySet
-from numpy.typing import NDArray
+from django.db.models.functions import TruncDay
 
+from alerts import patterns
 from alerts.models import AlertInstance, AlertStatus, ResolutionType, Severity
+from assets.spans import Span
 
-SPAN_DAYS = 30
 FALSE_POSITIVE = timedelta(minutes=5)
 NOISY_PER_DAY = 3
-STORM_ALERTS = 10
-STORM_GAP = timedelta(minutes=2)
-PATTERN_FACTOR = 2.0
-PATTERN_ALERTS = 10
 TOP = 10
 LASTED = ExpressionWrapper(F("resolved_at") - F("first_triggered_at"), output_field=DurationField())
 WAITED = ExpressionWrapper(F("acknowledged_at") - F("first_triggered_at"), output_field=DurationField())
 IS_RESOLVED = Q(status=AlertStatus.RESOLVED)
-IS_FALSE = IS_RESOLVED & Q(
+ENDED_BY_ITSELF = IS_RESOLVED & Q(
     resolution_type=ResolutionType.AUTO,
     acknowledged_at=None,
     resolved_at__lte=F("first_triggered_at") + FALSE_POSITIVE,
 )
+IS_FALSE = (IS_RESOLVED & Q(false_positive=True)) | ENDED_BY_ITSELF
 IS_HANDLED = Q(resolution_type=ResolutionType.MANUAL) | Q(acknowledged_at__isnull=False)
 
 
-def analyse(rows: QuerySet[AlertInstance], now: datetime) -> dict[str, Any]:
-    """The specification's analytics over those of `rows` that began in the last 30 days."""
-    told = rows.order_by().exclude(status=AlertStatus.PENDING)
-    recent = told.filter(first_triggered_at__gt=now - timedelta(days=SPAN_DAYS), first_triggered_at__lte=now)
-    opened = _openings(recent)
+def analyse(rows: QuerySet[AlertInstance], span: Span) -> dict[str, Any]:
+    """The specification's analytics over those of `rows` that began in `span`."""
+    recent = begun(rows, span)
+    figures = statistics(recent, span)
     return {
-        "alert_statistics": statistics(recent),
+        "alert_statistics": figures,
         "top_alerting_assets": top_assets(recent),
-        "alert_patterns": patterns(opened["seconds"]),
-        "noise_analysis": {"noisy_rules": noisy_rules(recent), "alert_storms": storms(opened)},
+        "alert_patterns": patterns.of(recent),
+        "noise_analysis": {
+            "noisy_rules": noisy_rules(recent, span),
+            "alert_storms": patterns.storms(recent, span, figures["total_alerts_30d"]),
+        },
     }
+
+
+def begun(rows: QuerySet[AlertInstance], span: Span) -> QuerySet[AlertInstance]:
+    """Those of `rows` that began in `span` and came to be more than pending."""
+    told = rows.order_by().exclude(status=AlertStatus.PENDING)
+    return told.filter(first_triggered_at__gt=span.start, first_triggered_at__lte=span.end)
+
+
+def _days(span: Span) -> float:
+    return (span.end - span.start) / timedelta(days=1)
 
 
 def _minutes(mean: timedelta | None) -> float | None:
@@ -60,7 +71,8 @@ def _percent(part: int, whole: int) -> float | None:
     return round(100 * part / whole, 2) if whole else None
 
 
-def statistics(recent: QuerySet[AlertInstance]) -> dict[str, Any]:
+def statistics(recent: QuerySet[AlertInstance], span: Span) -> dict[str, Any]:
+    """Times are in minutes, rates in percent; total_alerts_30d is of the span, whatever its length."""
     found = recent.aggregate(
         total=Count("pk"),
         waited=Avg(WAITED, filter=Q(acknowledged_at__isnull=False)),
@@ -71,7 +83,7 @@ def statistics(recent: QuerySet[AlertInstance]) -> dict[str, Any]:
     )
     return {
         "total_alerts_30d": found["total"],
-        "avg_alerts_per_day": round(found["total"] / SPAN_DAYS, 2),
+        "avg_alerts_per_day": round(found["total"] / _days(span), 2),
         "mean_time_to_acknowledge": _minutes(found["waited"]),
         "mean_time_to_resolve": _minutes(found["lasted"]),
         "escalation_rate": _percent(found["escalated"], found["total"]),
@@ -101,16 +113,17 @@ def top_assets(recent: QuerySet[AlertInstance]) -> list[dict[str, Any]]:
     ]
 
 
-def noisy_rules(recent: QuerySet[AlertInstance]) -> list[dict[str, Any]]:
+def noisy_rules(recent: QuerySet[AlertInstance], span: Span) -> list[dict[str, Any]]:
     """Rules that open too much; trigger_frequency is in alerts a day, resolution_rate in percent."""
     counted = recent.values("alert_rule__rule_name").annotate(
         number=Count("pk"), handled=Count("pk", filter=IS_HANDLED), false=Count("pk", filter=IS_FALSE)
     )
-    noisy = counted.filter(number__gte=NOISY_PER_DAY * SPAN_DAYS).order_by("-number", "alert_rule__rule_name")
+    least = math.ceil(NOISY_PER_DAY * max(_days(span), 1))
+    noisy = counted.filter(number__gte=least).order_by("-number", "alert_rule__rule_name")
     return [
         {
             "rule_name": row["alert_rule__rule_name"],
-            "trigger_frequency": round(row["number"] / SPAN_DAYS, 2),
+            "trigger_frequency": round(row["number"] / _days(span), 2),
             "resolution_rate": _percent(row["handled"], row["number"]),
             "recommendation": _advice(row["false"] / row["number"], row["handled"] / row["number"]),
         }
@@ -126,64 +139,50 @@ def _advice(false_share: float, handled_share: float) -> str:
     return "It opens often and is acted on: look for the cause behind it, or automate what is done."
 
 
-def _openings(recent: QuerySet[AlertInstance]) -> dict[str, NDArray[Any]]:
-    """When alerts began (seconds since the epoch, ascending) and on which asset, as numbers."""
-    rows = list(recent.order_by("first_triggered_at").values_list("first_triggered_at", "asset_id"))
-    places: dict[Any, int] = {}
-    owners = [places.setdefault(asset, len(places)) for _, asset in rows]
-    seconds = np.array([moment.timestamp() for moment, _ in rows], dtype=np.float64)
-    return {"seconds": seconds, "assets": np.array(owners, dtype=np.int64)}
-
-
-def storms(opened: dict[str, NDArray[Any]]) -> list[dict[str, Any]]:
-    """The largest storms, newest first."""
-    seconds, assets = opened["seconds"], opened["assets"]
-    if not len(seconds):
-        return []
-    cuts = np.flatnonzero(np.diff(seconds) > STORM_GAP.total_seconds()) + 1
-    starts, ends = np.r_[0, cuts], np.r_[cuts, len(seconds)]
-    large = np.flatnonzero(ends - starts >= STORM_ALERTS)
-    kept = sorted(large, key=lambda run: int(ends[run] - starts[run]))[-TOP:]
+def by_day(recent: QuerySet[AlertInstance]) -> list[dict[str, Any]]:
+    """Of each day (UTC) on which alerts began: how many, how many critical, and the mean times in minutes."""
+    grouped = recent.annotate(day=TruncDay("first_triggered_at", tzinfo=UTC)).values("day")
+    counted = grouped.annotate(
+        number=Count("pk"),
+        critical=Count("pk", filter=Q(severity=Severity.CRITICAL)),
+        waited=Avg(WAITED, filter=Q(acknowledged_at__isnull=False)),
+        lasted=Avg(LASTED, filter=IS_RESOLVED),
+    )
     return [
-        _storm(seconds[starts[run] : ends[run]], assets[starts[run] : ends[run]]) for run in sorted(kept, reverse=True)
+        {
+            "day": row["day"],
+            "alert_count": row["number"],
+            "critical_alerts": row["critical"],
+            "mean_time_to_acknowledge": _minutes(row["waited"]),
+            "mean_time_to_resolve": _minutes(row["lasted"]),
+        }
+        for row in counted.order_by("day")
     ]
 
 
-def _storm(seconds: NDArray[np.float64], assets: NDArray[np.int64]) -> dict[str, Any]:
-    began = np.datetime64(int(seconds[0]), "s")
-    return {
-        "timestamp": f"{began}Z",
-        "duration_minutes": round(float(seconds[-1] - seconds[0]) / 60, 2),
-        "alert_count": len(seconds),
-        "affected_assets": len(np.unique(assets)),
-    }
+# The curves of each chart: the column of `by_day`, its label and unit.
+CHARTS = {
+    "alerts": (("alert_count", "Alerts", ""), ("critical_alerts", "Critical alerts", "")),
+    "times": (
+        ("mean_time_to_acknowledge", "To acknowledge", "min"),
+        ("mean_time_to_resolve", "To resolve", "min"),
+    ),
+}
 
 
-_DAYS = ("Thursdays", "Fridays", "Saturdays", "Sundays", "Mondays", "Tuesdays", "Wednesdays")
+def chart(rows: QuerySet[AlertInstance], span: Span, name: str) -> dict[str, Any]:
+    """One of CHARTS by day, as charts are drawn: days without an alert count 0, and have no times."""
+    found = {row["day"]: row for row in by_day(begun(rows, span))}
+    first = span.start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    days = [first + timedelta(days=n) for n in range((span.end - first).days + 1)]
+    series = []
+    for column, label, unit in CHARTS[name]:
+        otherwise = 0 if name == "alerts" else None
+        values = [(day, found[day][column] if day in found else otherwise) for day in days]
+        points = [[_milliseconds(day), value] for day, value in values if value is not None]
+        series.append({"label": label, "unit": unit, "points": points})
+    return {"span": [_milliseconds(span.start), _milliseconds(span.end)], "series": series}
 
 
-def patterns(seconds: NDArray[np.float64]) -> list[dict[str, Any]]:
-    """Hours of the day and days of the week (UTC) in which alerts concentrate.
-
-    `frequency` is the number of alerts then, `impact_score` their share of all, from 0 to 1.
-    """
-    hours = np.bincount((seconds // 3600 % 24).astype(np.int64), minlength=24)
-    # The epoch began on a Thursday.
-    days = np.bincount((seconds // 86400 % 7).astype(np.int64), minlength=7)
-    found = [_pattern("time_of_day", f"from {hour:02}:00 to {hour:02}:59 UTC", hours, hour) for hour in range(24)]
-    found += [_pattern("day_of_week", f"on {name} (UTC)", days, day) for day, name in enumerate(_DAYS)]
-    known = [one for one in found if one]
-    return sorted(known, key=lambda one: -one["frequency"])
-
-
-def _pattern(kind: str, when: str, counts: NDArray[np.int64], place: int) -> dict[str, Any] | None:
-    number, total = int(counts[place]), int(counts.sum())
-    if number < PATTERN_ALERTS or number < PATTERN_FACTOR * total / len(counts):
-        return None
-    return {
-        "pattern_type": kind,
-        "description": f"{number} of {total} alerts began {when}.",
-        "frequency": number,
-        "impact_score": round(number / total, 4),
-        "suggested_action": "Look for jobs, deployments or load that recur then.",
-    }
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from alerts import analytics, evaluation, explanation, listing, notification, transitions
+from alerts import explanation, listing, notification, profiles, transitions
 from alerts.models import (
     AlertEvent,
     AlertInstance,
@@ -41,17 +41,6 @@ from wedsync_monitor.web.resources import (
     RowsByPolicy,
     StrictBody,
     StrictSerializer,
-    refuse_unknown,
-)
-
-ANALYTICS = inline_serializer(
-    "AlertAnalytics",
-    {
-        "alert_statistics": serializers.DictField(),
-        "top_alerting_assets": serializers.ListField(child=serializers.DictField()),
-        "alert_patterns": serializers.ListField(child=serializers.DictField()),
-        "noise_analysis": serializers.DictField(),
-    },
 )
 
 
@@ -60,7 +49,7 @@ class EvaluationSerializer(serializers.ModelSerializer[RuleEvaluation]):
         model = RuleEvaluation
         fields = [
             "next_evaluation_at", "last_evaluated_at", "last_duration_ms", "last_lag_ms", "last_series_seen",
-            "last_error", "missed_evaluations",
+            "last_error", "last_state", "missed_evaluations",
         ]  # fmt: skip
 
 
@@ -81,7 +70,7 @@ class RuleSerializer(StrictSerializer):
         fields = [
             "id", "rule_name", "rule_description", "asset_filter", "metric_conditions", "severity", "alert_type",
             "evaluation_window", "evaluation_frequency", "threshold_config", "anomaly_config", "absence_config",
-            "composite_config", "suppression_config", "escalation_policy_id", "escalation_policy_name",
+            "composite_config", "profiles", "suppression_config", "escalation_policy_id", "escalation_policy_name",
             "notification_channels", "auto_resolve_timeout", "runbook_url",
             "business_impact", "is_enabled", "recent_triggers", "last_triggered", "notice",
             "evaluation", "created_at", "updated_at",
@@ -92,8 +81,6 @@ class RuleSerializer(StrictSerializer):
         return getattr(rule, "recent_triggers", 0)
 
     def get_notice(self, rule: AlertRule) -> str | None:
-        if why := evaluation.not_evaluated(rule):
-            return why
         if not rule.asset_filter:
             return None
         # One query for all rules of a page: they share the context.
@@ -184,8 +171,8 @@ class AlertSerializer(serializers.ModelSerializer[AlertInstance]):
             "id", "alert_title", "alert_description", "severity", "status", "asset_name", "asset_id", "environment",
             "rule_name", "alert_rule_id", "trigger_value", "threshold_value", "duration_minutes", "first_triggered_at",
             "last_triggered_at", "acknowledged_at", "acknowledged_by", "acknowledged_until", "resolved_at",
-            "resolution_type", "resolution_notes", "escalation_level", "next_escalation_at", "snoozed_until",
-            "assigned_to", "business_impact", "context_data",
+            "resolution_type", "resolution_notes", "false_positive", "escalation_level", "next_escalation_at",
+            "snoozed_until", "assigned_to", "business_impact", "context_data",
         ]  # fmt: skip
 
     def get_duration_minutes(self, alert: AlertInstance) -> int:
@@ -237,7 +224,7 @@ class AlertDetailSerializer(AlertSerializer):
         fields = [*AlertSerializer.Meta.fields, "alert_key", "impact_assessment", "explanation", "events", "deliveries"]
 
     def get_explanation(self, alert: AlertInstance) -> str:
-        return explanation.of_alert(alert, alert.alert_rule)
+        return explanation.of_alert(alert, profiles.applied(alert.alert_rule, timezone.now()))
 
     @extend_schema_field(EventSerializer(many=True))
     def get_events(self, alert: AlertInstance) -> Any:
@@ -257,18 +244,6 @@ class Alert(RowsByPolicy, generics.RetrieveAPIView):  # type: ignore[type-arg,mi
     serializer_class = AlertDetailSerializer
 
 
-class Analytics(APIView):
-    """How alerting did in the last 30 days; null where nothing is known."""
-
-    policy_resource = "alerts"
-
-    @extend_schema(responses={200: ANALYTICS})
-    def get(self, request: Request) -> Response:
-        refuse_unknown(request, set())
-        rows = policy.permitted(request.user, Verb.READ, "alerts", AlertInstance.objects.all())
-        return Response(analytics.analyse(rows, timezone.now()))
-
-
 class AcknowledgeBody(StrictBody):
     acknowledgment_note = serializers.CharField(required=False, allow_blank=True, max_length=5000)
     estimated_resolution_time = serializers.IntegerField(required=False, min_value=1, max_value=60 * 24 * 30)
@@ -279,6 +254,7 @@ class ResolveBody(StrictBody):
     resolution_notes = serializers.CharField(max_length=5000)
     root_cause = serializers.CharField(required=False, allow_blank=True, max_length=5000)
     remediation_applied = serializers.CharField(required=False, allow_blank=True, max_length=5000)
+    false_positive = serializers.BooleanField(required=False)
 
 
 class Deed(APIView):

@@ -33,6 +33,7 @@ class Claim:
     duration_ms: float = 0.0
     series_seen: int | None = None
     error: str = ""
+    said: str = ""  # what the rule says of itself
 
 
 def begin_new_rules(now: datetime) -> None:
@@ -86,10 +87,11 @@ class Claims:
                                                  THEN done.next_at ELSE evaluation.next_evaluation_at END,
                        last_evaluated_at = %s, last_duration_ms = done.duration_ms, last_lag_ms = done.lag_ms,
                        last_series_seen = done.series_seen, last_error = done.error,
+                       last_state = done.state,
                        missed_evaluations = evaluation.missed_evaluations + done.missed
                    FROM jsonb_to_recordset(%s::jsonb)
                         AS done (rule_id uuid, until timestamptz, next_at timestamptz, duration_ms float8,
-                                 lag_ms float8, series_seen int, error text, missed int)
+                                 lag_ms float8, series_seen int, error text, state text, missed int)
                    WHERE evaluation.rule_id = done.rule_id""",
                 [now, msgspec.json.encode(rows).decode()],
             )
@@ -106,5 +108,6 @@ def _finished(claim: Claim, frequency_seconds: int, now: datetime) -> dict[str, 
         "lag_ms": late.total_seconds() * 1000,
         "series_seen": claim.series_seen,
         "error": claim.error,
+        "state": claim.said,
         "missed": late // step,
     }

@@ -51,19 +51,31 @@ class ThresholdConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=
 
     `recovery_threshold` replaces the first condition's threshold when deciding that an open alert is over, and
     `keep_firing_seconds` is how long it must be over before it resolves. Windows end `evaluation_delay_seconds` before
-    now, for metrics that come in late; by default what EVALUATION_DELAY_SECONDS says.
+    now, for metrics that come in late; by default what EVALUATION_DELAY_SECONDS says. An alert that changed in
+    `flapping_high_percent` of the last 20 evaluations (0: never) is held until it is `flapping_low_percent` at most.
     """
 
     consecutive_breaches: Annotated[int, Meta(ge=1, le=1000)] = 1
     recovery_threshold: float | None = None
     keep_firing_seconds: Annotated[int, Meta(ge=0, le=86400)] = 0
     evaluation_delay_seconds: Annotated[int, Meta(ge=0, le=3600)] | None = None
+    flapping_high_percent: Annotated[int, Meta(ge=0, le=100)] = 30
+    flapping_low_percent: Annotated[int, Meta(ge=0, le=100)] = 15
 
 
 class AnomalyConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What is unusual: outside of what `baseline_days` of history expect at this hour, or a surprise for its stream.
+
+    `metric_name` is watched, as its `aggregation` over `time_window` seconds. Without it the rule's only condition says
+    all three; its operator and threshold are not asked.
+    """
+
     sensitivity: Literal["low", "medium", "high"] = "medium"
     direction: Literal["both", "up", "down"] = "both"
     baseline_days: Annotated[int, Meta(ge=1, le=365)] = 7
+    metric_name: Annotated[str, Meta(max_length=200)] = ""
+    aggregation: Aggregation = "avg"  # or max or min: of others no band is known
+    time_window: Annotated[int, Meta(ge=1, le=3600)] = 300
 
 
 class AbsenceConfig(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -305,6 +317,33 @@ class WindowNotification(msgspec.Struct, forbid_unknown_fields=True, omit_defaul
     notify_before_minutes: Annotated[int, Meta(ge=0, le=10080)] = 0
 
 
+SeasonDay = Annotated[str, Meta(pattern=r"^(\d{4}-)?(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]
+
+
+class Profile(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What a rule says at other times: on `days` from `start` to `end`, from `first_date` to `last_date`, in one year
+    (2026-06-01) or every year (06-01). What is left out holds always.
+
+    `thresholds` replace those of the rule's metric conditions, in their order; `off` opens no alert and ends those that
+    are there. An alert keeps the severity that it opened with.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=60)]
+    timezone: str = "UTC"
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = []
+    start: Clock | None = None
+    end: Clock | None = None
+    first_date: SeasonDay | None = None
+    last_date: SeasonDay | None = None
+    off: bool = False
+    thresholds: Annotated[list[float], Meta(max_length=20)] = []
+    severity: Literal["low", "medium", "high", "critical"] | None = None
+    consecutive_breaches: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    recovery_threshold: float | None = None
+    sensitivity: Literal["low", "medium", "high"] | None = None
+
+
+Profiles = Annotated[list[Profile], Meta(max_length=20)]
 Floats = NDArray[np.float64]
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "gt": operator.gt,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alerts.evaluation import EVALUATED
 from alerts.models import AlertRule, AlertType
 from alerts.selection import AssetTable
 
@@ -25,9 +24,6 @@ NO_DATA = Doubt("no data", "No asset reported its metrics when it was last evalu
 def of_rule(rule: AlertRule, assets: AssetTable) -> list[Doubt]:
     """Reasons why `rule` opens no alert or tells nobody, by itself or by its escalation policy."""
     found = [] if rule.notification_channels or rule.escalation_policy_id else [NOBODY]
-    if rule.alert_type not in EVALUATED and rule.alert_type != AlertType.EXTERNAL:
-        text = f"Rules of type {rule.alert_type} are stored only: this version does not evaluate them."
-        return [Doubt("stored only", text), *found]
     if not assets.select(rule.asset_filter).any():
         return [*found, NO_ASSET]
     # Of an absence rule that is no doubt but what it looks for.

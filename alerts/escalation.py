@@ -35,12 +35,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Due:
-    """The next step: its place in the policy and its round (both from 0), and its number over all rounds (from 1)."""
+    """The next step: its place in the policy and its round (both from 0), and its number over all rounds (from 1).
+
+    It `waits` where it would have been due before `at`, outside of working time.
+    """
 
     number: int
     round: int
     step: int
     at: datetime
+    waits: bool = False
 
 
 def ordered(steps: Iterable[EscalationStep]) -> list[EscalationStep]:
@@ -83,7 +87,8 @@ def next_step(plan: Plan, history: History, critical: bool) -> Due | None:
     at = _open_for(_wait(plan, round_, step), history, taken[-1] if taken else None)
     if at is None:
         return None
-    return Due(number, round_, step, at if critical or plan.working is None else plan.working.next_moment(at))
+    due = at if critical or plan.working is None else plan.working.next_moment(at)
+    return Due(number, round_, step, due, waits=due > at)
 
 
 def _wait(plan: Plan, round_: int, step: int) -> timedelta:

@@ -8,20 +8,20 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Protocol, TypeVar
 from uuid import UUID
 
-from alerts import absence, claims, composite, findings, transitions
+from alerts import absence, anomaly_rules, claims, composite, findings, profiles, transitions
 from alerts.claims import Claim, Claims
 from alerts.findings import Answer, Round
 from alerts.lifecycle import State
 from alerts.models import AlertInstance, AlertRule, AlertType
 from alerts.readings import Readings, Window
-from alerts.selection import active_assets
+from alerts.selection import AssetTable, active_assets
 from alerts.suppression import standing
 from alerts.surroundings import Surroundings
 from alerts.transitions import Ending, Outcome, Subject
@@ -47,6 +47,7 @@ class Question(Protocol):
 
 EVALUATED: dict[str, Callable[[AlertRule], Question]] = {
     AlertType.THRESHOLD: findings.question_of,
+    AlertType.ANOMALY: anomaly_rules.question_of,
     AlertType.ABSENCE: absence.question_of,
     AlertType.COMPOSITE: composite.question_of,
 }
@@ -70,6 +71,8 @@ class _Plan:
     endings: list[Ending] = field(default_factory=list)
 
     def add(self, rule: AlertRule, given: Answer, reason: str) -> None:
+        for subject, _ in given.found if rule.profile else ():
+            subject.context["profile"] = rule.profile
         self.found += given.found
         self.endings += [Ending(alert, rule, reason) for alert in given.orphans]
 
@@ -87,21 +90,23 @@ def evaluate_due(now: datetime) -> Report:
 
 
 def _evaluate(taken: Claims, now: datetime, report: Report) -> None:
-    rules = {rule.pk: rule for rule in AlertRule.objects.filter(pk__in=list(taken.by_rule))}
+    stored = AlertRule.objects.filter(pk__in=list(taken.by_rule))
+    rules = {rule.pk: _guarded(taken.by_rule[rule.pk], partial(profiles.applied, rule, now)) or rule for rule in stored}
     # A rule that was deleted since it was claimed took its row along.
     taken = Claims(claim for claim in taken.by_rule.values() if claim.rule_id in rules)
     live = _live(list(rules))
     plan, questions = _Plan(), _questions(taken, rules, live)
-    shared = _share(list(questions.values()), now)
+    shared = _share(taken, questions, now)
     for rule_id, claim in taken.by_rule.items():
         if question := questions.get(rule_id):
             given = _guarded(claim, partial(question.answer, shared, live[rule_id]))
             if given is not None:
-                claim.series_seen = given.series_seen
+                claim.series_seen, claim.said = given.series_seen, given.state or question.rule.profile
                 plan.add(question.rule, given, NOT_COVERED)
         elif not claim.error:
-            claim.error = not_evaluated(rules[rule_id])
-            plan.add(rules[rule_id], Answer(0, [], live[rule_id]), SWITCHED_OFF)
+            rule = rules[rule_id]
+            plan.add(rule, Answer(0, [], live[rule_id]), rule.profile or SWITCHED_OFF)
+            claim.said = rule.profile
     _write(plan, taken, now, report)
     taken.finish({rule_id: rule.evaluation_frequency for rule_id, rule in rules.items()}, now)
     report.rules = len(taken.by_rule)
@@ -122,20 +127,32 @@ def _questions(
     found = {}
     for rule_id, claim in taken.by_rule.items():
         rule = rules[rule_id]
-        if rule.is_enabled and rule.alert_type in EVALUATED:
+        if rule.is_enabled:
             question = _guarded(claim, partial(EVALUATED[rule.alert_type], rule))
             if question is not None:
                 found[rule_id] = question
     return found
 
 
-def _share(questions: Sequence[Question], now: datetime) -> Round:
+def _share(taken: Claims, questions: dict[UUID, Question], now: datetime) -> Round:
+    """What all rules share. Those whose samples cannot be read are taken out of `questions`; their claims say why."""
     assets = active_assets()
-    windows = {window for question in questions for window in question.windows()}
+    try:
+        readings = _readings(questions.values(), assets, now)
+    except Exception:
+        log.exception("what the rules read could not be read at once; each tries for itself")
+        for rule_id, question in list(questions.items()):
+            if _guarded(taken.by_rule[rule_id], partial(_readings, [question], assets, now)) is None:
+                del questions[rule_id]
+        readings = _readings(questions.values(), assets, now)
     places: dict[UUID | None, int] = {asset_id: place for place, asset_id in enumerate(assets.ids)}
-    named = {name for question in questions for name in question.rule_names}
+    named = {name for question in questions.values() for name in question.rule_names}
     around = Surroundings(assets, now, named)
-    return Round(now, assets, Readings(windows, assets, now), standing.at(now, assets), places, around)
+    return Round(now, assets, readings, standing.at(now, assets), places, around)
+
+
+def _readings(questions: Iterable[Question], assets: AssetTable, now: datetime) -> Readings:
+    return Readings({window for question in questions for window in question.windows()}, assets, now)
 
 
 _T = TypeVar("_T")
@@ -167,10 +184,3 @@ def _write(plan: _Plan, taken: Claims, now: datetime, report: Report) -> None:
     each_ms = (time.perf_counter() - began) * 1000 / max(len(rows), 1)
     for rule_id in rows:
         taken.by_rule[rule_id].duration_ms += each_ms
-
-
-def not_evaluated(rule: AlertRule) -> str:
-    """Why a rule is not evaluated, or nothing where it is. What others report is judged by them."""
-    if rule.alert_type in EVALUATED or rule.alert_type == AlertType.EXTERNAL:
-        return ""
-    return f"not evaluated: rules of type {rule.alert_type} are stored only; choose type {', '.join(EVALUATED)}"

@@ -28,6 +28,10 @@ def of_alert(alert: AlertInstance, rule: AlertRule) -> str:
         return ""
     if alert.status == State.PENDING:
         return f"{_counted(alert, terms)}{_without_data(alert)}."
+    if alert.flapping_since:
+        marks = terms.flapping
+        ends = f"; settles at {marks.low:g} % changes or fewer" if marks else ""
+        return f"Flapping since {_clock(alert.flapping_since)}{ends}{_without_data(alert)}."
     parts = [_ending(alert, rule, terms) + _without_data(alert)]
     if terms.auto_resolve and alert.opened_at:
         parts.append(f"Ends at {_clock(alert.opened_at + terms.auto_resolve)} whatever happens")
@@ -56,6 +60,8 @@ def _ending(alert: AlertInstance, rule: AlertRule, terms: Terms) -> str:
 
 def recovery(rule: AlertRule) -> str:
     """What has to come for an alert of `rule` to be over."""
+    if rule.alert_type == AlertType.ANOMALY:
+        return "when it is as expected again"
     if rule.alert_type == AlertType.ABSENCE:
         return "when data is back"
     if rule.alert_type == AlertType.COMPOSITE:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from alerts import conditions, wording
 from alerts.conditions import MetricCondition
+from alerts.flapping import Marks
 from alerts.lifecycle import Finding, Observation, Terms
-from alerts.models import AlertInstance, AlertRule
+from alerts.models import AlertInstance, AlertRule, AlertType
 from alerts.readings import Column, Readings, Window, window_of
 from alerts.selection import AssetTable
 from alerts.suppression.standing import Standing
@@ -25,6 +26,7 @@ from alerts.transitions import Subject
 from assets.metrics.samples import Series
 
 Mask = NDArray[np.bool_]
+_FLAPPING = (("high", Marks.high), ("low", Marks.low))
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,16 @@ def terms_of(rule: AlertRule) -> Terms:
         timedelta(seconds=config.get("keep_firing_seconds", 0)),
         timedelta(seconds=rule.auto_resolve_timeout) if rule.auto_resolve_timeout else None,
         timedelta(seconds=max(3 * rule.evaluation_frequency, rule.evaluation_window)),
+        _marks_of(rule),
     )
+
+
+def _marks_of(rule: AlertRule) -> Marks | None:
+    """When alerts of `rule` flap; None where they do not. What others report comes when they like."""
+    high, low = (rule.threshold_config.get(f"flapping_{name}_percent", usual) for name, usual in _FLAPPING)
+    if not high or rule.alert_type == AlertType.EXTERNAL:
+        return None
+    return Marks(timedelta(seconds=rule.evaluation_frequency), high, low)
 
 
 @dataclass
@@ -111,6 +122,7 @@ class Answer:
     series_seen: int
     found: list[tuple[Subject, AlertInstance | None]]
     orphans: list[AlertInstance]
+    state: str = ""  # what else the rule says of itself, such as that it learns
 
 
 def answer(question: Question, shared: Round, live: Sequence[AlertInstance]) -> Answer:

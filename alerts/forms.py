@@ -37,6 +37,7 @@ class AcknowledgeForm(forms.Form):
 class ResolveForm(forms.Form):
     notes = forms.CharField(label="What was done", max_length=5000, widget=forms.Textarea(attrs={"rows": 3}))
     root_cause = forms.CharField(label="Root cause", required=False, max_length=5000)
+    false_positive = forms.BooleanField(label="A false positive: there was no trouble", required=False)
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -52,6 +53,7 @@ AGGREGATIONS = {"avg": "Average", "max": "Highest", "min": "Lowest", "sum": "Sum
 SHOWN_BESIDE = {
     "metric_conditions": "metric_name",
     "asset_filter": "asset_names",
+    "anomaly_config": "baseline_days",
     "threshold_config": "consecutive_breaches",
     "notification_channels": "webhook_url",
 }
@@ -71,6 +73,7 @@ class RuleForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
             ),
         ),
         ("Assets", ("environments", "asset_types", "asset_names")),
+        ("At other times", ("profiles",)),
         ("Who is told", ("email_recipients", "webhook_url", "webhook_secret")),
     )  # fmt: skip
     metric_name = forms.CharField(label="Metric", max_length=200, help_text="For example cpu_usage_percent.")
@@ -98,8 +101,14 @@ class RuleForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
         model = AlertRule
         formfield_callback = schema.formfield
         fields = ["rule_name", "rule_description", "severity", "evaluation_frequency", "business_impact", "runbook_url",
-                  "is_enabled"]  # fmt: skip
-        labels = {"runbook_url": "Runbook URL", "is_enabled": "Enabled"}
+                  "is_enabled", "profiles"]  # fmt: skip
+        help_texts = {
+            "profiles": 'The first that holds counts. For example [{"name": "weekend", "timezone": "Europe/Berlin", '
+            '"days": ["sat", "sun"], "start": "08:00", "end": "20:00", "thresholds": [95], "severity": "low"}, '
+            '{"name": "winter", "first_date": "11-01", "last_date": "03-15", "off": true}]. Also consecutive_breaches, '
+            "recovery_threshold, and sensitivity of anomaly rules."
+        }
+        labels = {"profiles": "Profiles (JSON)", "runbook_url": "Runbook URL", "is_enabled": "Enabled"}
         widgets = {
             "rule_name": forms.TextInput(),
             "rule_description": forms.TextInput(),
@@ -202,6 +211,13 @@ class RuleForm(Sections, forms.ModelForm):  # type: ignore[type-arg]
             if one:
                 channels.append(one)
         return channels + [{"type": kind, "config": config} for kind, config in wanted.items() if kind not in seen]
+
+    def _update_errors(self, errors: forms.ValidationError) -> None:
+        """What the rule says of a column stands beside the field that the column is made from."""
+        if hasattr(errors, "error_dict"):
+            beside = {name: name if name in self.fields else SHOWN_BESIDE.get(name, name) for name in errors.error_dict}
+            errors.error_dict = {beside[name]: found for name, found in errors.error_dict.items()}
+        super()._update_errors(errors)  # type: ignore[misc]
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]

@@ -1,17 +1,20 @@
 """An alert's life as one table of transitions and two pure decisions. No Django, no clock: `now` is an argument.
 
 inactive → pending → open → acknowledged → resolved, `suppressed` beside them. Missing data is a state of its own: it
-neither resets a pending alert nor resolves an open one.
+neither resets a pending alert nor resolves an open one. What flaps is one alert that is suppressed until it settles:
+clear values do not end it before, and what is bad then is told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
+
+from alerts.flapping import Flips, Marks
 
 
 class State(StrEnum):
@@ -39,6 +42,7 @@ class Event(StrEnum):
     SNOOZED = "snoozed"
     ASSIGNED = "assigned"
     COMMENTED = "commented"
+    FLAPPING = "flapping"
 
 
 class Finding(StrEnum):
@@ -76,6 +80,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.SUPPRESSED, Event.RESOLVED): State.RESOLVED,
         (State.SUPPRESSED, Event.DATA_MISSING): State.SUPPRESSED,
         (State.SUPPRESSED, Event.DATA_BACK): State.SUPPRESSED,
+        **{(state, Event.FLAPPING): State.SUPPRESSED for state in (State.INACTIVE, State.PENDING, State.SUPPRESSED)},
         (State.OPEN, Event.ESCALATED): State.OPEN,
         (State.OPEN, Event.SNOOZED): State.SUPPRESSED,
         (State.ACKNOWLEDGED, Event.SNOOZED): State.SUPPRESSED,
@@ -98,6 +103,7 @@ class Terms:
     auto_resolve: timedelta | None = None
     # A pending alert without data for so long is given up: it had not been told to anybody.
     patience: timedelta = timedelta(minutes=15)
+    flapping: Marks | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,8 @@ class Snapshot:
     missing_since: datetime | None = None
     acknowledged_until: datetime | None = None
     snoozed_until: datetime | None = None
+    flips: Flips = ()  # when the trouble began and ended lately, over all its alerts
+    flapping_since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -141,19 +149,28 @@ def follow(state: State, event: Event) -> State:
         raise Refused(f"an alert that is {state} cannot be {event.replace('_', ' ')}") from error
 
 
-def decide(snapshot: Snapshot | None, seen: Observation, terms: Terms, now: datetime) -> Transition | None:
-    """What an evaluation does to an alert; None where nothing is to be written."""
+def decide(
+    snapshot: Snapshot | None, seen: Observation, terms: Terms, now: datetime, flips: Flips = ()
+) -> Transition | None:
+    """What an evaluation does to an alert; None where nothing is to be written. `flips` are those of earlier alerts of
+    the same trouble, where this one is not open yet."""
     if snapshot is None or snapshot.state is State.PENDING:
-        return _before_opening(snapshot, seen, terms, now)
+        return _before_opening(snapshot, seen, terms, now, flips)
     if _run_out(snapshot, terms, now):
-        return Transition(follow(snapshot.state, Event.RESOLVED), (Event.RESOLVED,), resolution_type="timeout")
+        # Nothing says that the trouble is over: what opens next is no change.
+        changes = {"flips": ()} if snapshot.flips else {}
+        return Transition(follow(snapshot.state, Event.RESOLVED), (Event.RESOLVED,), changes, resolution_type="timeout")
+    if snapshot.flapping_since is not None:
+        return _while_flapping(snapshot, seen, terms, now)
     ended = _ending(snapshot, seen, terms, now)
     if ended is not None:
         return ended
-    return _living_on(snapshot, seen, now)
+    return _living_on(snapshot, seen, terms, now)
 
 
-def _before_opening(snapshot: Snapshot | None, seen: Observation, terms: Terms, now: datetime) -> Transition | None:
+def _before_opening(
+    snapshot: Snapshot | None, seen: Observation, terms: Terms, now: datetime, flips: Flips
+) -> Transition | None:
     state = snapshot.state if snapshot else State.INACTIVE
     if seen.finding is Finding.BREACHED:
         count = (snapshot.breach_count if snapshot else 0) + 1
@@ -161,8 +178,11 @@ def _before_opening(snapshot: Snapshot | None, seen: Observation, terms: Terms, 
         if count < terms.consecutive_breaches:
             events = () if snapshot else (Event.PENDING,)
             return Transition(State.PENDING, events, changes)
+        changes |= {"opened_at": now} | _flipped(flips, terms, now)
+        if not seen.suppressed and terms.flapping and terms.flapping.begins(changes["flips"], now):
+            return _begins_to_flap(state, changes, terms.flapping, now)
         event = Event.SUPPRESSED if seen.suppressed else Event.OPENED
-        return Transition(follow(state, event), (event,), changes | {"opened_at": now}, note=seen.suppressed)
+        return Transition(follow(state, event), (event,), changes, note=seen.suppressed)
     if snapshot is None:
         return None
     if seen.finding is not Finding.MISSING:
@@ -170,6 +190,37 @@ def _before_opening(snapshot: Snapshot | None, seen: Observation, terms: Terms, 
     if snapshot.missing_since is None:
         return Transition(State.PENDING, changes={"missing_since": now})
     return Transition(State.INACTIVE, gone=True) if now - snapshot.missing_since > terms.patience else None
+
+
+def _flipped(flips: Flips, terms: Terms, now: datetime) -> dict[str, Any]:
+    return {"flips": (*terms.flapping.recent(flips, now), now)} if terms.flapping else {}
+
+
+def _begins_to_flap(state: State, changes: dict[str, Any], marks: Marks, now: datetime) -> Transition:
+    changes |= {"flapping_since": now}
+    note = marks.reason(changes["flips"], now)
+    return Transition(follow(state, Event.FLAPPING), (Event.FLAPPING,), changes, note=note)
+
+
+def _while_flapping(snapshot: Snapshot, seen: Observation, terms: Terms, now: datetime) -> Transition | None:
+    """Nothing is told until so few changes are left that it has settled. What is good then is over, once it is for the
+    keep-firing time; what is bad is told; what is not known is waited for."""
+    changes, flips = _marks(snapshot, seen, now), snapshot.flips
+    was_bad, is_clear = snapshot.clear_since is None, seen.finding is Finding.CLEARED
+    if seen.finding is not Finding.MISSING and was_bad == is_clear:
+        changes |= _flipped(flips, terms, now)
+        flips = changes.get("flips", flips)
+    settled = terms.flapping is None or terms.flapping.is_over(flips, now)
+    if settled and (ended := _ending(snapshot, seen, terms, now)):
+        return replace(ended, changes={**changes, **ended.changes, "flips": flips, "flapping_since": None})
+    events = tuple(_data_events(snapshot, seen))
+    if settled and seen.finding in (Finding.BREACHED, Finding.BETWEEN):
+        changes["flapping_since"] = None
+        if not seen.suppressed and not _snoozed(snapshot, now):
+            events += (Event.UNSUPPRESSED,)
+            changes["snoozed_until"] = None
+    state = State.OPEN if Event.UNSUPPRESSED in events else snapshot.state
+    return Transition(state, events, changes) if events or changes else None
 
 
 def _run_out(snapshot: Snapshot, terms: Terms, now: datetime) -> bool:
@@ -184,13 +235,18 @@ def _ending(snapshot: Snapshot, seen: Observation, terms: Terms, now: datetime) 
     since = snapshot.clear_since if snapshot.clear_since and snapshot.clear_since <= now else now
     if now - since < terms.keep_firing:
         return None
-    changes = {"clear_since": since, "missing_since": None}
+    changes = {"clear_since": since, "missing_since": None} | _flipped(snapshot.flips, terms, now)
     return Transition(follow(snapshot.state, Event.RESOLVED), (Event.RESOLVED,), changes, resolution_type="auto")
 
 
-def _living_on(snapshot: Snapshot, seen: Observation, now: datetime) -> Transition | None:
+def _living_on(snapshot: Snapshot, seen: Observation, terms: Terms, now: datetime) -> Transition | None:
     state, events, changes = snapshot.state, [], _marks(snapshot, seen, now)
-    for event in _due_events(snapshot, seen, now):
+    due = _due_events(snapshot, seen, now)
+    if Event.UNSUPPRESSED in due and terms.flapping and terms.flapping.begins(snapshot.flips, now):
+        # What began to flap while it was held back for another reason.
+        changes["flips"] = snapshot.flips
+        return _begins_to_flap(state, changes, terms.flapping, now)
+    for event in due:
         state = follow(state, event)
         events.append(event)
         if event is Event.ACKNOWLEDGEMENT_EXPIRED:
@@ -202,11 +258,7 @@ def _living_on(snapshot: Snapshot, seen: Observation, now: datetime) -> Transiti
 
 
 def _due_events(snapshot: Snapshot, seen: Observation, now: datetime) -> list[Event]:
-    due = []
-    if seen.finding is Finding.MISSING and snapshot.missing_since is None:
-        due.append(Event.DATA_MISSING)
-    if seen.finding is not Finding.MISSING and snapshot.missing_since is not None:
-        due.append(Event.DATA_BACK)
+    due = _data_events(snapshot, seen)
     if seen.suppressed and snapshot.state is not State.SUPPRESSED:
         due.append(Event.SUPPRESSED)
     elif not seen.suppressed and snapshot.state is State.SUPPRESSED and not _snoozed(snapshot, now):
@@ -214,6 +266,12 @@ def _due_events(snapshot: Snapshot, seen: Observation, now: datetime) -> list[Ev
     elif _acknowledgement_over(snapshot, now):
         due.append(Event.ACKNOWLEDGEMENT_EXPIRED)
     return due
+
+
+def _data_events(snapshot: Snapshot, seen: Observation) -> list[Event]:
+    if seen.finding is Finding.MISSING:
+        return [Event.DATA_MISSING] if snapshot.missing_since is None else []
+    return [Event.DATA_BACK] if snapshot.missing_since is not None else []
 
 
 def _acknowledgement_over(snapshot: Snapshot, now: datetime) -> bool:
@@ -250,7 +308,10 @@ def decide_acknowledge(snapshot: Snapshot, minutes: int | None, now: datetime) -
 
 def decide_resolve(snapshot: Snapshot, resolution_type: str) -> Transition:
     """A person says that it is over. Raises Refused."""
-    return Transition(follow(snapshot.state, Event.RESOLVED), (Event.RESOLVED,), resolution_type=resolution_type)
+    changes = {"flips": ()} if snapshot.flips else {}
+    return Transition(
+        follow(snapshot.state, Event.RESOLVED), (Event.RESOLVED,), changes, resolution_type=resolution_type
+    )
 
 
 def decide_snooze(snapshot: Snapshot, until: datetime, now: datetime) -> Transition:

@@ -28,8 +28,10 @@ from alerts.models import (
     AlertInstance,
     AlertRule,
     AlertStatus,
+    DecisionKind,
     DeliveryStatus,
     EventKind,
+    NotificationDecision,
     NotificationDelivery,
 )
 from alerts.naming import channel_key
@@ -42,7 +44,11 @@ GIVE_UP_AFTER = timedelta(hours=24)
 BATCH = 32
 
 # Events that every channel is told of, and those that only systems on the other side need.
-FOR_PEOPLE = frozenset({EventKind.OPENED, EventKind.UNSUPPRESSED, EventKind.ACKNOWLEDGEMENT_EXPIRED})
+FOR_PEOPLE = frozenset(
+    {EventKind.OPENED, EventKind.UNSUPPRESSED, EventKind.ACKNOWLEDGEMENT_EXPIRED, EventKind.FLAPPING}
+)
+# What flaps is suppressed: there is nothing to acknowledge.
+ASKING = FOR_PEOPLE - {EventKind.FLAPPING}
 # Events after which whoever was told is told the end, too.
 HEARD = FOR_PEOPLE | {EventKind.ESCALATED}
 FOR_SYSTEMS = {
@@ -194,8 +200,20 @@ def _postpone(delivery: NotificationDelivery, failure: NotDelivered, now: dateti
     over = failure.permanent or now - delivery.created_at > GIVE_UP_AFTER
     pause = min(FIRST_PAUSE * 2 ** min(delivery.attempts - 1, 20), LONGEST_PAUSE) * chance.uniform(0.8, 1.2)
     pause = max(pause, failure.retry_after or timedelta(0))
-    status = DeliveryStatus.FAILED if over else DeliveryStatus.QUEUED
-    _mark(delivery, {"status": status, "next_attempt_at": now + pause, "last_error": str(failure)[:500]})
+    status, why = (DeliveryStatus.FAILED if over else DeliveryStatus.QUEUED), str(failure)[:500]
+    kind, until = (DecisionKind.GIVEN_UP, None) if over else (DecisionKind.FAILED, now + pause)
+    with transaction.atomic():
+        _mark(delivery, {"status": status, "next_attempt_at": now + pause, "last_error": why})
+        _note(delivery, kind, now, why, until)
+
+
+def _note(
+    delivery: NotificationDelivery, kind: DecisionKind, now: datetime, reason: str, until: datetime | None = None
+) -> None:
+    """Keep what was decided of `delivery`."""
+    NotificationDecision.objects.create(
+        alert_id=delivery.event.alert_id, delivery=delivery, kind=kind, at=now, reason=reason, until=until
+    )
 
 
 def _mark(delivery: NotificationDelivery, changes: dict[str, Any]) -> None:
@@ -222,6 +240,7 @@ def resend(pk: UUID, now: datetime) -> NotificationDelivery:
             status=DeliveryStatus.QUEUED, next_attempt_at=now, told_by=None
         )
         delivery.refresh_from_db(fields=["status", "next_attempt_at"])
+        _note(delivery, DecisionKind.SENT_AGAIN, now, "Put back into the outbox by a person.")
     return delivery
 
 
@@ -274,7 +293,7 @@ def _link_of(delivery: NotificationDelivery) -> str:
     """Where people acknowledge, in what asks them to."""
     from alerts import links  # acknowledging leads to messages
 
-    asks = delivery.event.kind in FOR_PEOPLE and delivery.channel["type"] in WITH_LINKS
+    asks = delivery.event.kind in ASKING and delivery.channel["type"] in WITH_LINKS
     return links.make(delivery) if asks else ""
 
 

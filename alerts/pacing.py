@@ -17,14 +17,14 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from alerts.models import DeliveryStatus, EventKind, NotificationDelivery
+from alerts.models import DecisionKind, DeliveryStatus, EventKind, NotificationDecision, NotificationDelivery
 
 # While a delivery is being sent, nobody else takes it; whoever dies leaves it due again after this.
 LEASE = timedelta(seconds=60)
 MINUTE = timedelta(seconds=60)
 # Channels that people read: programs want every event.
 READ_BY_PEOPLE = ("email", "slack", "apprise")
-ASKING = (EventKind.OPENED, EventKind.UNSUPPRESSED, EventKind.ACKNOWLEDGEMENT_EXPIRED)
+ASKING = (EventKind.OPENED, EventKind.UNSUPPRESSED, EventKind.ACKNOWLEDGEMENT_EXPIRED, EventKind.FLAPPING)
 _LOCK = 7_302_118  # claims go one after the other: what a channel may still get is counted once
 
 
@@ -66,10 +66,25 @@ def _allowed(now: datetime, most: int) -> list[NotificationDelivery]:
             waiting = NotificationDelivery.objects.filter(
                 channel_key=key, status=DeliveryStatus.QUEUED, next_attempt_at__lte=now
             )
-            waiting.exclude(pk__in=[row.pk for row in allowed]).update(next_attempt_at=free_at, last_error=why)
+            held = waiting.exclude(pk__in=[row.pk for row in allowed])
+            _note_held(held, limit, now, free_at)
+            held.update(next_attempt_at=free_at, last_error=why)
         if allowed:
             return allowed
     return []
+
+
+def _note_held(held: QuerySet[NotificationDelivery], limit: int, now: datetime, free_at: datetime) -> None:
+    """Keep of each message once that its channel was full."""
+    noted = NotificationDecision.objects.filter(delivery=OuterRef("pk"), kind=DecisionKind.RATE_LIMITED)
+    reason = f"The channel had had {limit} messages within a minute, which is its limit."
+    rows = held.filter(~Exists(noted)).values_list("pk", "event__alert_id")
+    NotificationDecision.objects.bulk_create(
+        NotificationDecision(
+            alert_id=alert, delivery_id=pk, kind=DecisionKind.RATE_LIMITED, at=now, reason=reason, until=free_at
+        )
+        for pk, alert in rows
+    )
 
 
 def _within_limits(

@@ -23,7 +23,15 @@ from django.db import connection, transaction
 from alerts import escalation, lifecycle, naming, notification
 from alerts.conditions import EscalationStep
 from alerts.lifecycle import Event, State
-from alerts.models import AlertEvent, AlertInstance, EscalationPolicy, RuleEvaluation, Severity
+from alerts.models import (
+    AlertEvent,
+    AlertInstance,
+    DecisionKind,
+    EscalationPolicy,
+    NotificationDecision,
+    RuleEvaluation,
+    Severity,
+)
 from alerts.recipients import Directory, Reached
 
 log = logging.getLogger(__name__)
@@ -40,6 +48,7 @@ class _Step:
     due: escalation.Due
     step: EscalationStep
     channels: Sequence[dict[str, Any]]
+    last: bool
 
 
 def escalate_due(now: datetime) -> int:
@@ -80,13 +89,16 @@ def _escalate(alerts: Sequence[AlertInstance], now: datetime) -> int:
         return 0
     histories = _histories([alert.pk for alert in alerts])
     due: list[_Step] = []
+    waiting: list[NotificationDecision] = []
     for alert in alerts:
         try:
-            due += _plan_next(alert, histories[alert.pk], now)
+            due += _plan_next(alert, histories[alert.pk], now, waiting)
         except Exception:
             log.exception("alert %s could not be escalated", alert.pk)
             alert.next_escalation_at = now + PUSHED_AHEAD
     messages = _tell(due, now)
+    # A step that is looked at again still waits for the same moment.
+    NotificationDecision.objects.bulk_create(waiting, ignore_conflicts=True)
     _save(alerts, now)
     return messages
 
@@ -112,8 +124,14 @@ def _histories(ids: Sequence[UUID]) -> dict[UUID, list[tuple[Event, datetime]]]:
     return found
 
 
-def _plan_next(alert: AlertInstance, history: list[tuple[Event, datetime]], now: datetime) -> list[_Step]:
-    """The step that is due, if one is; writes on `alert` when it is due next."""
+def _plan_next(
+    alert: AlertInstance,
+    history: list[tuple[Event, datetime]],
+    now: datetime,
+    waiting: list[NotificationDecision],
+) -> list[_Step]:
+    """The step that is due, if one is; writes on `alert` when it is due next, and adds to `waiting` where that is put
+    off to working time."""
     policy: EscalationPolicy | None = alert.alert_rule.escalation_policy
     if policy is None or not policy.is_active:
         alert.next_escalation_at = None
@@ -122,12 +140,23 @@ def _plan_next(alert: AlertInstance, history: list[tuple[Event, datetime]], now:
     due = escalation.next_step(plan, history, critical)
     if due is None or due.at > now:
         alert.next_escalation_at = due.at if due else None
+        waiting += _put_off(alert, due, now)
         return []
     lifecycle.follow(State(alert.status), Event.ESCALATED)
     after = escalation.next_step(plan, [*history, (Event.ESCALATED, now)], critical)
     alert.next_escalation_at, alert.escalation_level = (after.at if after else None), due.number
+    waiting += _put_off(alert, after, now)
     steps = sorted(policy.escalation_steps, key=lambda step: step["delay_minutes"])
-    return [_Step(alert, due, policy.steps[due.step], steps[due.step].get("notification_channels", []))]
+    channels = steps[due.step].get("notification_channels", [])
+    return [_Step(alert, due, policy.steps[due.step], channels, last=after is None)]
+
+
+def _put_off(alert: AlertInstance, due: escalation.Due | None, now: datetime) -> list[NotificationDecision]:
+    if due is None or not due.waits:
+        return []
+    reason = f"Step {due.step + 1} of round {due.round + 1} would have come outside of working time."
+    kind = DecisionKind.OUTSIDE_HOURS
+    return [NotificationDecision(alert=alert, kind=kind, at=now, reason=reason, until=due.at)]
 
 
 def _tell(due: Sequence[_Step], now: datetime) -> int:
@@ -145,6 +174,7 @@ def _event(one: _Step, whom: Reached, now: datetime) -> AlertEvent:
     names = [*(naming.shown_channel(channel) for channel in one.channels), *whom.people]
     said = [f"Step {one.due.step + 1} of round {one.due.round + 1}: " + (", ".join(names) or "nobody") + "."]
     said += [f"Not reached: {'; '.join(whom.unreached)}."] if whom.unreached else []
+    said += ["Nothing follows: it was the last step."] if one.last else []
     return AlertEvent(
         alert=one.alert,
         kind=Event.ESCALATED.value,
@@ -156,5 +186,7 @@ def _event(one: _Step, whom: Reached, now: datetime) -> AlertEvent:
             "round": one.due.round + 1,
             "people": whom.people,
             "unreached": whom.unreached,
+            "asked": msgspec.to_builtins(whom.asked),
+            "on_call": whom.on_call,
         },
     )

@@ -23,7 +23,13 @@ POLICIES = (
     Policy("alert_rules", ("alerts.AlertRule", "alerts.RuleEvaluation"), managed_by(RESPONDERS, READERS)),
     Policy(
         "alerts",
-        ("alerts.AlertInstance", "alerts.AlertEvent", "alerts.NotificationDelivery", "alerts.ExternalAlert"),
+        (
+            "alerts.AlertInstance",
+            "alerts.AlertEvent",
+            "alerts.NotificationDelivery",
+            "alerts.NotificationDecision",
+            "alerts.ExternalAlert",
+        ),
         {
             Verb.READ: RESPONDERS | {Role.VIEWER},
             Verb.ACKNOWLEDGE: RESPONDERS,

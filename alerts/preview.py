@@ -8,8 +8,8 @@ is seen where it was the only one.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,13 +17,22 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts import conditions, findings, naming, notification, rehearsal
-from alerts.findings import Question
+from alerts import (
+    anomaly_history,
+    anomaly_rules,
+    conditions,
+    findings,
+    naming,
+    notification,
+    profiles,
+    readings,
+    rehearsal,
+)
 from alerts.lifecycle import Event
 from alerts.models import AlertRule, AlertType
 from alerts.rehearsal import Episode
 from alerts.selection import AssetTable, active_assets
-from assets.metrics import query, windows
+from assets.metrics import query
 from assets.metrics.query import SeriesSelector
 from assets.metrics.samples import Series
 from assets.metrics.windows import Grid
@@ -31,8 +40,18 @@ from assets.metrics.windows import Grid
 # What is judged at one instant is a window of a series. More in all are refused, each counted once for every minute
 # of its length, and so many are in memory at a time.
 MOST_WORK, AT_A_TIME = 300_000_000, 2_000_000
+# Of anomaly rules the detector is given no more points, of some 25 µs each.
+MOST_POINTS = 250_000
 LISTED = 200
 Mask = NDArray[np.bool_]
+
+
+Question = findings.Question | anomaly_rules.Question
+_QUESTIONS: dict[str, Callable[[AlertRule], Question]] = {
+    AlertType.THRESHOLD: findings.question_of,
+    AlertType.ANOMALY: anomaly_rules.question_of,
+}
+TRIED = frozenset(_QUESTIONS)  # types of rules
 
 
 class Refused(Exception):
@@ -52,7 +71,8 @@ class Fired:
 
 @dataclass(frozen=True)
 class Preview:
-    """`fired` alerts in `days` on `assets` assets; the newest are listed. `messages` is by channel."""
+    """`fired` alerts in `days` on `assets` assets; the newest are listed. `messages` is by channel; `chart` is, of an
+    anomaly rule, what was expected of one series (anomaly_history.drawn): of the asset that fired last, if one did."""
 
     days: int
     since: datetime
@@ -63,6 +83,7 @@ class Preview:
     firing_seconds: float
     messages: list[tuple[str, int]]
     alerts: list[Fired]
+    chart: dict[str, Any] | None = None
 
     @property
     def message_count(self) -> int:
@@ -71,19 +92,45 @@ class Preview:
 
 def of_rule(rule: AlertRule, days: int, now: datetime) -> Preview:
     """Try `rule`, which need not be stored, on the last `days` days. Raises Refused."""
-    if rule.alert_type != AlertType.THRESHOLD:
-        raise Refused(f"only threshold rules can be tried on history, not type {rule.alert_type}")
-    question = findings.question_of(rule)
+    if rule.alert_type not in _QUESTIONS:
+        raise Refused(f"only threshold and anomaly rules can be tried on history, not type {rule.alert_type}")
+    question: Question = _QUESTIONS[rule.alert_type](rule)
     grid = _grid(question, days, now)
     assets = active_assets()
     series = _series(question, assets)
     _refuse_too_much(question, series, grid)
+    variants = _variants(rule, question, grid)
+    counts = np.choose(variants.of, [one.terms.consecutive_breaches if one else 1 for one in variants.questions])
     found = {
         asset: lived
-        for asset, codes in _judged(question, series, grid)
-        if (lived := rehearsal.episodes(codes, grid.instants(), question.terms))
+        for asset, codes in _judged(variants, series, grid)
+        if (lived := rehearsal.episodes(codes, grid.instants(), question.terms, counts))
     }
-    return _summed_up(rule, days, grid, assets, found, len(series))
+    summed_up = _summed_up(rule, days, grid, assets, found, len(series))
+    if series and isinstance(question, anomaly_rules.Question):
+        last = max(found, key=lambda asset: found[asset][-1].opened_at, default=series[0].asset_id)
+        shown = next(one for one in series if one.asset_id == last)
+        return replace(summed_up, chart=anomaly_history.drawn(question, shown, summed_up.since, summed_up.until))
+    return summed_up
+
+
+@dataclass(frozen=True)
+class _Variants:
+    """The rule as its profiles have it, None where one switches it off, and which of them holds at each instant."""
+
+    questions: list[Question | None]
+    of: NDArray[np.int64]
+
+
+def _variants(rule: AlertRule, question: Question, grid: Grid) -> _Variants:
+    known = profiles.of_rule(rule)
+    held, place = np.unique(profiles.places(known, grid.instants()), return_inverse=True)
+    questions: list[Question | None] = []
+    for one in held.tolist():
+        own = profiles.with_profile(rule, known[one]) if one >= 0 else None
+        off = own is not None and known[one].off
+        questions.append(None if off else question if own is None else _QUESTIONS[rule.alert_type](own))
+    return _Variants(questions, place.astype(np.int64))
 
 
 def _grid(question: Question, days: int, now: datetime) -> Grid:
@@ -114,9 +161,14 @@ def _refuse_too_much(question: Question, series: Sequence[Series], grid: Grid) -
             f"{len(series):,} series at {len(grid):,} evaluations are more than can be tried at once: send fewer days, "
             "a narrower asset_filter, a longer evaluation_frequency or a shorter time_window"
         )
+    if isinstance(question, anomaly_rules.Question) and anomaly_history.points(len(series), grid) > MOST_POINTS:
+        raise Refused(
+            f"{len(series):,} series over so many days are more than the detector can follow at once: send fewer days "
+            "or a narrower asset_filter"
+        )
 
 
-def _judged(question: Question, series: Sequence[Series], grid: Grid) -> list[tuple[UUID, rehearsal.Codes]]:
+def _judged(variants: _Variants, series: Sequence[Series], grid: Grid) -> list[tuple[UUID, rehearsal.Codes]]:
     """What would have been found on each asset at each instant of `grid`, of assets that ever breached. Some assets at
     a time, so that memory is bounded."""
     by_asset: dict[UUID, list[Series]] = defaultdict(list)
@@ -124,7 +176,12 @@ def _judged(question: Question, series: Sequence[Series], grid: Grid) -> list[tu
         by_asset[one.asset_id].append(one)
     found = []
     for part in _parts(list(by_asset), by_asset, max(AT_A_TIME // max(len(grid), 1), 1)):
-        found += _judge(question, part, [one for asset in part for one in by_asset[asset]], grid)
+        own = [one for asset in part for one in by_asset[asset]]
+        off = np.full((len(part), len(grid)), rehearsal.CLEARED, dtype=np.int8)
+        told = [off if one is None else _judge(one, part, own, grid) for one in variants.questions]
+        codes = np.choose(variants.of, told)
+        breached = (codes == rehearsal.BREACHED).any(axis=1)
+        found += [(part[place], codes[place]) for place in np.flatnonzero(breached).tolist()]
     return found
 
 
@@ -140,9 +197,10 @@ def _parts(ids: Sequence[UUID], by_asset: dict[UUID, list[Series]], most: int) -
     return parts
 
 
-def _judge(
-    question: Question, ids: Sequence[UUID], series: list[Series], grid: Grid
-) -> list[tuple[UUID, rehearsal.Codes]]:
+def _judge(question: Question, ids: Sequence[UUID], series: list[Series], grid: Grid) -> rehearsal.Codes:
+    """(assets, S) What would have been found on each asset at each instant."""
+    if isinstance(question, anomaly_rules.Question):
+        return _unusual(question, ids, series, grid)
     shape = len(ids), len(grid)
     breached, cleared, known = np.ones(shape, bool), np.zeros(shape, bool), np.ones(shape, bool)
     for number, condition in enumerate(question.conditions):
@@ -156,7 +214,25 @@ def _judge(
     codes[known] = rehearsal.BETWEEN
     codes[cleared] = rehearsal.CLEARED
     codes[breached] = rehearsal.BREACHED
-    return [(ids[place], codes[place]) for place in np.flatnonzero(breached.any(axis=1)).tolist()]
+    return codes
+
+
+def _unusual(
+    question: anomaly_rules.Question, ids: Sequence[UUID], series: list[Series], grid: Grid
+) -> rehearsal.Codes:
+    seen = anomaly_history.of_series(question, series, grid)
+    breached, known = (_any_of(mask, series, ids) for mask in (seen.unusual, ~np.isnan(seen.values)))
+    codes = np.where(breached, rehearsal.BREACHED, np.where(known, rehearsal.CLEARED, rehearsal.MISSING))
+    return codes.astype(np.int8)
+
+
+def _any_of(mask: Mask, series: Sequence[Series], ids: Sequence[UUID]) -> Mask:
+    """Of each asset at each instant whether it is so for one of its series."""
+    places = {asset: place for place, asset in enumerate(ids)}
+    found = np.zeros((len(ids), mask.shape[1]), dtype=bool)
+    for row, one in zip(mask, series, strict=True):
+        found[places[one.asset_id]] |= row
+    return found
 
 
 def _condition(
@@ -167,35 +243,13 @@ def _condition(
     grid: Grid,
 ) -> tuple[Mask, Mask, Mask]:
     """Of each asset at each instant: whether the condition holds, whether it is not recovered, whether it has data."""
-    values = _values(condition, series, grid)
+    values = readings.over_grid(condition, series, grid)
     breaching = conditions.breaches(values, condition.operator, condition.threshold)
     unrecovered = breaching
     if recovery is not None:
         unrecovered = breaching | conditions.breaches(values, condition.operator, recovery)
-    places = {asset: place for place, asset in enumerate(ids)}
-    owner = [places[one.asset_id] for one in series]
-
-    def any_of(mask: Mask) -> Mask:
-        found = np.zeros((len(ids), len(grid)), dtype=bool)
-        for row, place in zip(mask, owner, strict=True):
-            found[place] |= row
-        return found
-
-    return any_of(breaching), any_of(unrecovered), any_of(~np.isnan(values))
-
-
-def _values(condition: conditions.MetricCondition, series: list[Series], grid: Grid) -> NDArray[np.float64]:
-    """(n, S) the condition's aggregate; NaN without a value. Counters count as their increase per second."""
-    own = Grid(grid.start_ms, grid.end_ms, grid.step_ms, condition.time_window * 1000)
-    if not series:
-        return np.empty((0, len(grid)))
-    reach = timedelta(milliseconds=own.window_ms + 3_600_000)
-    samples = query.read_series(series, _moment(own.start_ms) - reach, _moment(own.end_ms)).rates()
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = windows.over_time(condition.aggregation, samples, own)
-    if condition.aggregation == "count":
-        values = np.where(values > 0, values, np.nan)
-    return np.where(np.isfinite(values), values, np.nan)
+    held, is_not_over, present = (_any_of(mask, series, ids) for mask in (breaching, unrecovered, ~np.isnan(values)))
+    return held, is_not_over, present
 
 
 def _summed_up(

@@ -31,6 +31,9 @@ PREVIEW = inline_serializer(
         "firing_seconds": serializers.FloatField(),
         "message_count": serializers.IntegerField(),
         "messages": serializers.ListField(child=serializers.DictField(), help_text="By channel."),
+        "chart": serializers.DictField(
+            allow_null=True, help_text="Of an anomaly rule: a series and what was expected."
+        ),
         "alerts": serializers.ListField(child=serializers.DictField(), help_text="The newest, at most 200."),
     },
 )

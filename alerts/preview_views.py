@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from alerts import preview
 from alerts.kind_forms import form_for
-from alerts.models import AlertRule
+from alerts.models import AlertRule, AlertType
 from alerts.views import lasted
 from wedsync_monitor import policy
 from wedsync_monitor.policy import Verb
@@ -19,6 +19,8 @@ from wedsync_monitor.web import htmx
 from wedsync_monitor.web.permissions import guarded
 
 DAYS = 30
+# The detector reads every sample of what it is tried on.
+DAYS_OF_ANOMALIES = 7
 
 
 @guarded("alert_rules", GET=Verb.CREATE, POST=Verb.CREATE)
@@ -41,11 +43,14 @@ def _answer(request: HttpRequest, rule: AlertRule) -> HttpResponse:
 
 
 def _tried(request: HttpRequest, rule: AlertRule) -> dict[str, Any]:
+    if rule._state.adding and request.GET.get("type") in preview.TRIED:
+        rule.alert_type = request.GET["type"]
     form = form_for(rule)(request.POST, instance=rule)
     if not form.is_valid():
         return {"form": form}
     try:
-        found = preview.of_rule(form.instance, DAYS, timezone.now())
+        days = DAYS_OF_ANOMALIES if rule.alert_type == AlertType.ANOMALY else DAYS
+        found = preview.of_rule(form.instance, days, timezone.now())
     except preview.Refused as error:
         return {"refused": str(error)}
     alerts = [(one, lasted(round(one.seconds / 60))) for one in found.alerts[:50]]

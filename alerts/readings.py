@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 import numpy as np
@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from alerts import wording
 from alerts.conditions import MetricCondition
 from alerts.selection import AssetTable
-from assets.metrics import query, recent, rolling
+from assets.metrics import query, recent, windows
 from assets.metrics.query import SeriesSelector
 from assets.metrics.rolling import Rolling
 from assets.metrics.samples import Series
+from assets.metrics.windows import Grid
 
 # How long before a window the last sample of a counter is looked for: as long as the window, within these.
 REACH, LONGEST_REACH = timedelta(minutes=5), timedelta(hours=1)
-# The samples of longer windows are read when they are needed, and not kept.
+# The samples of longer windows are read when a rule asks for them, and not kept.
 LONGEST_KEPT = timedelta(hours=1)
 # A longer window is sized up by what this much of it holds before it is read.
 PROBE = timedelta(minutes=10)
@@ -84,7 +85,13 @@ class Column:
 
     def where(self, wanted: Callable[[Series], bool]) -> Column:
         """The series that are `wanted` alone."""
-        kept = np.array([wanted(self.series[one]) for one in self.places.tolist()], dtype=bool)
+        return self._kept(np.array([wanted(self.series[one]) for one in self.places.tolist()], dtype=bool))
+
+    def part(self, chosen: NDArray[np.bool_]) -> Column:
+        """The series of the `chosen` assets alone."""
+        return self._kept(chosen[self.owner])
+
+    def _kept(self, kept: NDArray[np.bool_]) -> Column:
         return replace(self, places=self.places[kept], owner=self.owner[kept], values=self.values[kept])
 
     def any(self, of_series: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -101,12 +108,12 @@ class Readings:
         self._now, self._assets = now, assets
         self._places = {asset_id: place for place, asset_id in enumerate(assets.ids)}
         self._columns: dict[tuple[Window, str], Column] = {}
-        self._owners: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+        self._owners: dict[int, tuple[Sequence[Series], NDArray[np.int64], NDArray[np.int64]]] = {}
+        self._long: dict[Window, Rolling] = {}
         self._kept = recent.of_this_process()
         self._too_much = _too_much(windows, self._kept, now)
         read = [window for window in windows if (window.metric_name, window.seconds) not in self._too_much]
         self._kept_of = self._read([window for window in read if window.length <= LONGEST_KEPT])
-        self._long = self._read_long([window for window in read if window.length > LONGEST_KEPT])
 
     def column(self, condition: MetricCondition, delay: timedelta) -> Column:
         """The condition's metric, aggregated over its window. Raises TooMuch."""
@@ -119,7 +126,7 @@ class Readings:
         return self._columns[key]
 
     def _aggregate(self, window: Window, how: str) -> Column:
-        source = self._long[window] if window in self._long else self._kept_of[window.metric_name]
+        source = self._kept_of[window.metric_name] if window.length <= LONGEST_KEPT else self._long_of(window)
         places, owner = self._owners_of(source)
         end_ms = int((self._now - window.delay).timestamp() * 1000)
         span = end_ms - window.seconds * 1000, end_ms, int(window.reach.total_seconds() * 1000)
@@ -137,8 +144,9 @@ class Readings:
         if id(series) not in self._owners:
             owner = np.array([self._places.get(one.asset_id, -1) for one in series], dtype=np.int64)
             active = np.flatnonzero(owner >= 0)
-            self._owners[id(series)] = active, owner[active]
-        return self._owners[id(series)]
+            # With the series themselves, so that no other list gets their id.
+            self._owners[id(series)] = series, active, owner[active]
+        return self._owners[id(series)][1:]
 
     def _read(self, windows: Collection[Window]) -> dict[str, Rolling]:
         spans: dict[str, timedelta] = {}
@@ -147,26 +155,14 @@ class Readings:
         lateness = timedelta(seconds=settings.EVALUATION_LATENESS_SECONDS)
         return self._kept.read(spans, self._now, lateness) if spans else {}
 
-    def _read_long(self, windows: Collection[Window]) -> dict[Window, Rolling]:
-        found: dict[Window, Rolling] = {}
-        for (seconds, delay), names in _by_length(windows).items():
-            first = Window("", seconds, delay)
-            samples = query.read(SeriesSelector(tuple(names)), self._now - first.span, self._now - delay)
-            at = 0
-            for name in names:
-                until = at
-                while until < len(samples.series) and samples.series[until].metric_name == name:
-                    until += 1
-                found[Window(name, seconds, delay)] = Rolling(rolling.part(samples, at, until))
-                at = until
-        return found
-
-
-def _by_length(windows: Collection[Window]) -> dict[tuple[int, timedelta], list[str]]:
-    found: dict[tuple[int, timedelta], list[str]] = defaultdict(list)
-    for window in sorted(windows, key=lambda one: one.metric_name):
-        found[window.seconds, window.delay].append(window.metric_name)
-    return found
+    def _long_of(self, window: Window) -> Rolling:
+        """The samples of a long window, of which so many are held at once as one window may have."""
+        if window not in self._long:
+            wanted = SeriesSelector((window.metric_name,))
+            self._long[window] = Rolling(query.read(wanted, self._now - window.span, self._now - window.delay))
+            while len(self._long) > 1 and sum(len(one.samples.values) for one in self._long.values()) > MOST_SAMPLES:
+                del self._long[next(iter(self._long))]
+        return self._long[window]
 
 
 def _too_much(windows: Collection[Window], kept: recent.Recent, now: datetime) -> dict[tuple[str, int], str]:
@@ -187,3 +183,18 @@ def _too_much(windows: Collection[Window], kept: recent.Recent, now: datetime) -
                 f"{MOST_SAMPLES:,} are read in one evaluation: shorten time_window"
             )
     return found
+
+
+def over_grid(condition: MetricCondition, series: list[Series], grid: Grid) -> NDArray[np.float64]:
+    """(n, S) the condition's aggregate of stored samples over its own window at each instant of `grid`; NaN without a
+    value. Counters count as their increase per second."""
+    own = Grid(grid.start_ms, grid.end_ms, grid.step_ms, condition.time_window * 1000)
+    if not series:
+        return np.empty((0, len(grid)))
+    begins, ends = (datetime.fromtimestamp(one / 1000, UTC) for one in (own.start_ms - own.window_ms, own.end_ms))
+    samples = query.read_series(series, begins - LONGEST_REACH, ends).rates()
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = windows.over_time(condition.aggregation, samples, own)
+    if condition.aggregation == "count":
+        values = np.where(values > 0, values, np.nan)
+    return np.where(np.isfinite(values), values, np.nan)

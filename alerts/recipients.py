@@ -9,20 +9,37 @@ from typing import Any
 
 import msgspec
 
-from alerts import rosters
+from alerts import naming, rosters
 from alerts.conditions import BusinessHours, EscalationStep
 from alerts.hours import Hours, hours_of
 from alerts.models import ContactPreference, Severity
 from wedsync_monitor.models import User
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A person whom a step names, by a schedule or (empty) by name: the keys of the channels that tell them, until
+    when their quiet hours hold that, or the reason why nothing does."""
+
+    person: str
+    schedule: str
+    channels: tuple[str, ...] = ()
+    until: datetime | None = None
+    reason: str = ""
+
+
 @dataclass
 class Reached:
-    """The channels to be told by and when, and in words whom that reaches and whom it does not."""
+    """The channels to be told by and when, and in words whom that reaches and whom it does not.
+
+    `asked` says the same of each person, `on_call` who was on call by each schedule (None: nobody).
+    """
 
     told: list[tuple[dict[str, Any], datetime]] = field(default_factory=list)
     people: list[str] = field(default_factory=list)
     unreached: list[str] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
+    on_call: dict[str, str | None] = field(default_factory=dict)
 
 
 class Directory:
@@ -40,32 +57,42 @@ class Directory:
         """Whom `step` tells now of an alert of `severity`; `channels` are the step's own as they are stored."""
         found = Reached([(channel, self.now) for channel in channels])
         for name in dict.fromkeys(step.users):
-            self._add(found, name, name, severity)
+            self._add(found, name, "", severity)
         for schedule in dict.fromkeys(step.schedules):
             shift = self.on_call.get(schedule)
+            found.on_call[schedule] = shift.person if shift else None
             if shift is None:
                 known = schedule in self.on_call
                 found.unreached.append(f"nobody is on call by {schedule}" if known else f"no schedule {schedule}")
             else:
-                self._add(found, shift.person, f"{shift.person} (on call by {schedule})", severity)
+                self._add(found, shift.person, schedule, severity)
         return found
 
-    def _add(self, found: Reached, username: str, shown: str, severity: str) -> None:
+    def _add(self, found: Reached, username: str, schedule: str, severity: str) -> None:
+        shown = f"{username} (on call by {schedule})" if schedule else username
         person = self.people.get(username)
-        if person is None:
-            found.unreached.append(f"{shown}: no active account has this name")
-            return
         preference: ContactPreference | None = getattr(person, "contact_preference", None)
-        if preference and _rank(severity) < _rank(preference.minimum_severity):
-            found.unreached.append(f"{shown}: wants to be told from severity {preference.minimum_severity} on")
-            return
-        channels = channels_of(person, preference)
-        if not channels:
-            found.unreached.append(f"{shown}: the account has no email address")
+        channels = channels_of(person, preference) if person else []
+        if reason := _refusal(person, preference, channels, severity):
+            found.unreached.append(f"{shown}: {reason}")
+            found.asked.append(Asked(username, schedule, reason=reason))
             return
         at = told_at(preference, severity, self.now)
         found.told += [(channel, at) for channel in channels]
         found.people.append(shown if at == self.now else f"{shown}, after quiet hours at {at:%Y-%m-%d %H:%M} UTC")
+        keys = tuple(naming.channel_key(channel) for channel in channels)
+        found.asked.append(Asked(username, schedule, keys, at if at > self.now else None))
+
+
+def _refusal(
+    person: User | None, preference: ContactPreference | None, channels: Sequence[dict[str, Any]], severity: str
+) -> str:
+    """Why a person is not told; empty where they are."""
+    if person is None:
+        return "no active account has this name"
+    if preference and _rank(severity) < _rank(preference.minimum_severity):
+        return f"wants to be told from severity {preference.minimum_severity} on"
+    return "" if channels else "the account has no email address"
 
 
 def _rank(severity: str) -> int:

@@ -30,8 +30,12 @@ class Episode:
     events: tuple[Event, ...]
 
 
-def episodes(codes: Codes, instants_ms: NDArray[np.int64], terms: Terms) -> list[Episode]:
-    """The alerts of one asset of which `codes` (S,) were found at `instants_ms` (S,), in order."""
+def episodes(
+    codes: Codes, instants_ms: NDArray[np.int64], terms: Terms, counts: NDArray[np.int64] | None = None
+) -> list[Episode]:
+    """The alerts of one asset of which `codes` (S,) were found at `instants_ms` (S,), in order. `counts` (S,): how many
+    breaches in a row open at each instant, where that is not always what the terms say. What flaps is not held."""
+    terms = replace(terms, flapping=None)
     starts = np.flatnonzero(np.append(True, codes[1:] != codes[:-1])[: len(codes)])
     breaches = starts[codes[starts] == BREACHED]
     found: list[Episode] = []
@@ -45,6 +49,8 @@ def episodes(codes: Codes, instants_ms: NDArray[np.int64], terms: Terms) -> list
                 break
             step = int(breaches[place])
         now = _moment(int(instants_ms[step]))
+        if counts is not None:
+            terms = replace(terms, consecutive_breaches=int(counts[step]))
         decided = lifecycle.decide(snapshot, Observation(FINDINGS[codes[step]]), terms, now)
         if decided is not None:
             events += decided.events

@@ -1,4 +1,4 @@
-"""What absence and composite rules ask, from their columns with all defaults. Pure but for the types it reads."""
+"""What rules of the other types ask, from their columns with all defaults. Pure but for the types it reads."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from alerts.conditions import AbsenceConfig, CheckPart, CompositeConfig, MetricPart, RulePart
+from alerts.conditions import AbsenceConfig, AnomalyConfig, CheckPart, CompositeConfig, MetricPart, RulePart
 
 if TYPE_CHECKING:
     from alerts.models import AlertRule
 
 Part = MetricPart | RulePart | CheckPart
+
+
+# Aggregations that an hour says enough of.
+WITH_A_BAND = ("avg", "max", "min")
+
+
+def anomaly_of(rule: AlertRule) -> AnomalyConfig:
+    """What an anomaly rule asks for, with the metric by name (empty where it names none). Raises
+    msgspec.ValidationError where it was stored unchecked."""
+    watched = {} if rule.anomaly_config.get("metric_name") or not rule.metric_conditions else rule.metric_conditions[0]
+    own = {name: watched[name] for name in ("metric_name", "aggregation", "time_window") if name in watched}
+    return msgspec.convert(rule.anomaly_config | own, AnomalyConfig)
 
 
 def absence_of(rule: AlertRule) -> AbsenceConfig:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from alerts import api, history_api, preview_api
+from alerts import analytics_api, api, chart_api, history_api, ledger_api, preview_api
 from alerts import oncall_api as on_call
 from alerts import responses_api as responses
 from alerts import suppression_api as suppression
@@ -18,10 +18,14 @@ urlpatterns = [
     ),
     path("alerts/rules/<uuid:pk>", api.Rule.as_view(), name="rule"),
     path("alerts/rules/<uuid:pk>/test-notification", api.TestNotification.as_view(), name="test-notification"),
-    path("alerts/analytics", api.Analytics.as_view(), name="alert-analytics"),
+    path("alerts/analytics", analytics_api.Analytics.as_view(), name="alert-analytics"),
+    path("alerts/analytics/chart", analytics_api.AnalyticsChart.as_view(), name="alert-analytics-chart"),
+    path("alerts/ledger", ledger_api.PersonLedger.as_view(), name="person-ledger"),
+    path("alerts/<uuid:pk>/ledger", ledger_api.AlertLedger.as_view(), name="alert-ledger"),
     path("alerts/instances", api.Alerts.as_view(), name="alerts"),
     path("alerts/instances/bulk", responses.Bulk.as_view(), name="alerts-bulk"),
     path("alerts/instances/<uuid:pk>", api.Alert.as_view(), name="alert"),
+    path("alerts/instances/<uuid:pk>/chart", chart_api.AlertChart.as_view(), name="alert-chart"),
     path("alerts/instances/<uuid:pk>/acknowledge", api.Acknowledge.as_view(), name="acknowledge"),
     path("alerts/instances/<uuid:pk>/resolve", api.Resolve.as_view(), name="resolve"),
     path("alerts/instances/<uuid:pk>/snooze", responses.Snooze.as_view(), name="snooze"),

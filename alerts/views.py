@@ -16,7 +16,19 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
-from alerts import doubts, explanation, listing, naming, notification, selection, transitions, wording
+from alerts import (
+    doubts,
+    explanation,
+    ledger,
+    listing,
+    naming,
+    notification,
+    preview,
+    profiles,
+    selection,
+    transitions,
+    wording,
+)
 from alerts.conditions import condition_of
 from alerts.forms import AcknowledgeForm, ResolveForm
 from alerts.kind_forms import FORMS, form_for
@@ -133,28 +145,40 @@ def alert_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     alert = prepared([alert_for(request, pk)], timezone.now())[0]
     metric = alert.context_data.get("metric_name", "")
     drawable = alert.asset_id and policy.may(request.user, Verb.READ, "assets")
-    chart = reverse("asset-chart", args=[alert.asset_id]) if drawable else ""
     may_change_rules = policy.may(request.user, Verb.CHANGE, "alert_rules")
     deliveries = list(NotificationDelivery.objects.filter(event__alert=alert).select_related("event"))
     for delivery in deliveries:
         delivery.shown_channel = naming.shown_channel(delivery.channel)  # type: ignore[attr-defined]
+    ledger_page = htmx.page_of(request, ledger.lines(alert))
     context = {
         "alert": alert,
-        "explanation": explanation.of_alert(alert, alert.alert_rule),
+        "ledger_page": ledger_page,
+        "ledger": ledger.entries(ledger_page),
+        "explanation": explanation.of_alert(alert, profiles.applied(alert.alert_rule, timezone.now())),
         "events": alert.events.select_related("actor"),
         "deliveries": deliveries,
         "asset_url": reverse("console:asset-metrics", args=[alert.asset_id]) if drawable else "",
         "rule_url": reverse("console:rule", args=[alert.alert_rule_id]) if may_change_rules else "",
         "chart_threshold": _line_of(alert, metric),
         "chart_title": wording.metric_title(metric),
-        "chart_url": f"{chart}?{urlencode({'metric': metric, **_time_of(alert)})}" if chart and metric else "",
+        "chart_url": _chart_of(alert, metric) if drawable and metric else "",
         **_abilities(request),
     }
     return htmx.respond(request, "alerts/alert_detail.html", "alerts/_detail.html", context)
 
 
+def _chart_of(alert: AlertInstance, metric: str) -> str:
+    """Where the chart's values are: of an anomaly rule what it watched with its band, else the metric of the asset."""
+    if alert.alert_rule.alert_type == AlertType.ANOMALY:
+        return f"{reverse('alert-chart', args=[alert.pk])}?{urlencode(_time_of(alert))}"
+    return f"{reverse('asset-chart', args=[alert.asset_id])}?{urlencode({'metric': metric, **_time_of(alert)})}"
+
+
 def _line_of(alert: AlertInstance, metric: str) -> str:
-    """The threshold to draw. Of sums and counts of samples there is none: the chart shows the samples themselves."""
+    """The threshold to draw. Of sums and counts of samples there is none: the chart shows the samples themselves; of
+    anomaly rules there is a band."""
+    if alert.alert_rule.alert_type == AlertType.ANOMALY:
+        return ""
     comparable = any(
         one.metric_name == metric and one.aggregation in ("avg", "max", "min")
         for one in map(condition_of, alert.alert_rule.metric_conditions)
@@ -222,6 +246,7 @@ def alert_resolve(request: HttpRequest, pk: UUID) -> HttpResponse:
                 said["notes"],
                 timezone.now(),
                 root_cause=said["root_cause"],
+                false_positive=said["false_positive"],
             )
         except Refused as error:
             return done(request, f"{str(error).capitalize()}.", "danger")
@@ -240,6 +265,7 @@ def rule_list(request: HttpRequest) -> HttpResponse:
     for rule in page:
         rule.doubts = doubts.of_rule(rule, assets)
         rule.limits = wording.limits(rule)
+        rule.profile_names = ", ".join(one["name"] for one in rule.profiles)
     may = policy.may(request.user, Verb.CHANGE, "alert_rules")
     may_configure = policy.may(request.user, Verb.READ, "configuration")
     context = {**htmx.frame_of(request), "page": page, "may_manage": may, "may_configure": may_configure}
@@ -256,14 +282,15 @@ def _edit_rule(request: HttpRequest, rule: AlertRule, heading: str) -> HttpRespo
         return redirect("console:rules")
     text = "When metrics mean trouble, and who is told"
     context = {"form": form, "heading": heading, "text": text, "back": reverse("console:rules")}
-    if rule.alert_type == AlertType.THRESHOLD:
+    if rule.alert_type in preview.TRIED:
         new = rule._state.adding
-        context["preview_url"] = reverse("console:rule-preview", args=[] if new else [rule.pk])
+        url = reverse("console:rule-preview", args=[] if new else [rule.pk])
+        context["preview_url"] = f"{url}?{urlencode({'type': rule.alert_type})}" if new else url
     if not rule._state.adding:
         stored = AlertRule.objects.select_related("evaluation").get(pk=rule.pk)
         context |= {
             "rule": stored,
-            "standing": explanation.of_rule(stored),
+            "standing": explanation.of_rule(profiles.applied(stored, timezone.now())),
             "doubts": doubts.of_rule(stored, selection.active_assets()),
         }
     return render(request, "alerts/rule_form.html", context, status=422 if form.errors else 200)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 from alerts import rule_kinds
 from alerts.conditions import SYMBOLS, CheckPart, MetricCondition, RulePart, condition_of
@@ -64,19 +65,47 @@ def describe(
     return title, explained(rule, title)
 
 
+def unusual(
+    metric_name: str, asset: str, series: Series, value: float, at: datetime, usual: tuple[float, float], score: float
+) -> tuple[str, str]:
+    """Title of an alert about what is unusual, and why it is: "41 at Tue 14:05; usually 8–15 at this hour"."""
+    sign = unit_of(metric_name, series.metric_unit)
+    where = ", ".join(f"{name} {text}" for name, text in sorted(series.labels.items()))
+    title = f"{metric_title(metric_name)}{f' ({where})' if where else ''} is unusual on {asset}"
+    text = f"{number(value)}{sign} at {at.astimezone(UTC):%a %H:%M} UTC; usually {between(*usual)}{sign} at this hour"
+    return title, text + (f"; score {score:.2f}".replace("0.", ".") if score else "")
+
+
+def between(low: float, high: float) -> str:
+    """A range as people read it, open where an end is not finite."""
+    if math.isfinite(low) and math.isfinite(high):
+        return f"{number(low)}–{number(high)}"
+    return f"{number(low)} or more" if math.isfinite(low) else f"{number(high)} or less"
+
+
 def explained(rule: AlertRule, title: str) -> str:
     """The description of an alert of `rule` with that title."""
     impact = f" {rule.business_impact}" if rule.business_impact else ""
-    return f"{title}. {rule.rule_name}: {limits(rule)}.{impact}"
+    profile = f" {rule.profile[:1].upper()}{rule.profile[1:]}." if rule.profile else ""
+    return f"{title}. {rule.rule_name}: {limits(rule)}.{profile}{impact}"
 
 
 def limits(rule: AlertRule) -> str:
     """When `rule` is breached."""
+    if rule.alert_type == AlertType.ANOMALY:
+        return _anomaly_text(rule)
     if rule.alert_type == AlertType.ABSENCE:
         return _absence_text(rule)
     if rule.alert_type == AlertType.COMPOSITE:
         return _composite_text(rule)
     return " and ".join(condition_text(condition_of(one)) for one in rule.metric_conditions)
+
+
+def _anomaly_text(rule: AlertRule) -> str:
+    asked = rule_kinds.anomaly_of(rule)
+    how = {"up": "unusually high", "down": "unusually low", "both": "unusual"}[asked.direction]
+    metric = f"{asked.aggregation} of {metric_title(asked.metric_name)} over {span(asked.time_window)}"
+    return f"{metric} {how} for {asked.baseline_days} days, {asked.sensitivity} sensitivity"
 
 
 def _absence_text(rule: AlertRule) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import numpy as np
+from django.db import connection
 from django.db.models import Max
 
 from assets import health, presence
@@ -22,6 +24,7 @@ from assets.models import AssetHealth, InfrastructureAsset
 # A metric is judged by its mean lately or, where nothing came in that time, by its newest value that is current.
 LATELY, CURRENT = timedelta(minutes=5), timedelta(minutes=10)
 SCORE_SERIES = "asset_health_score"
+_LOCK = 0x7765645F_6865616C
 _METRICS = tuple(factor.metric_name for factor in health.FACTORS)
 
 
@@ -65,7 +68,28 @@ def assess_one(asset: InfrastructureAsset, now: datetime) -> Assessment:
 
 
 def assess_all(now: datetime) -> int:
-    """Assess every active asset, keep the results, and write the score as a series once a minute."""
+    """Assess every active asset, keep the results, and write the score as a series once a minute; answers how many.
+    While another round is under way, none: rounds that take longer than their tick must not pile up."""
+    with _alone() as alone:
+        return _assess_all(now) if alone else 0
+
+
+@contextmanager
+def _alone() -> Iterator[bool]:
+    """Whether no other round is under way. The lock is the session's: a transaction as long as a round would keep
+    evaluation from moving on (metrics.recent)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+        (alone,) = cursor.fetchone()
+    try:
+        yield alone
+    finally:
+        if alone:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+def _assess_all(now: datetime) -> int:
     assets = list(InfrastructureAsset.objects.filter(is_active=True).only("monitoring_config"))
     if not assets:
         return 0

@@ -170,11 +170,8 @@ def _had_reported(asset_id: UUID, moment: datetime) -> bool:
     """Whether the asset had reported anything by then; what this server derives itself is no report."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """SELECT EXISTS (SELECT FROM metric_frame WHERE asset_id = %(asset)s AND ts <= %(moment)s
-               AND layout_id NOT IN (
-                   SELECT layout.id FROM metric_layout layout
-                   JOIN metric_series series ON series.asset_id = layout.asset_id AND series.id = layout.series_ids[1]
-                   WHERE layout.asset_id = %(asset)s AND series.collection_method = 'synthetic'))""",
-            {"asset": asset_id, "moment": moment},
+            f"""SELECT EXISTS (SELECT FROM metric_frame WHERE asset_id = %(asset)s AND ts <= %(moment)s
+                AND layout_id NOT IN ({query.DERIVED}))""",
+            {"asset": asset_id, "ids": [asset_id], "moment": moment},
         )
         return bool(cursor.fetchone()[0])

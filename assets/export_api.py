@@ -11,7 +11,7 @@ from django.http import HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -64,6 +64,8 @@ class Export(APIView):
             raise ValidationError({"format": f"send one of: {', '.join(FORMATS)}"})
         span, selector = _span(request), _selector(request)
         series = len(query.find_series(selector, export.MAX_SERIES + 1))
+        if not series:
+            raise NotFound("there are no such series, or they are not yours to see; look at metric, asset and label")
         if series > export.MAX_SERIES:
             advice = f"these are more than {export.MAX_SERIES} series; name fewer assets or metrics, or send labels"
             raise ValidationError({"metric": advice})

@@ -13,7 +13,9 @@ import sys
 from benchmarks.alone import measure_all
 from benchmarks.figures import table
 
-BENCHMARKS = ("ingestion", "protocols", "storage", "evaluation", "detection", "clients", "anomaly")
+BENCHMARKS = (
+    "ingestion", "protocols", "storage", "evaluation", "detection", "clients", "anomaly", "probes", "scale",
+)  # fmt: skip
 
 
 def main(names: list[str]) -> int:

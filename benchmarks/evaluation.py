@@ -52,7 +52,7 @@ def database() -> Iterator[None]:
 def measure() -> Iterator[Figure]:
     with database():
         now = datetime.now(UTC)
-        _register(now)
+        register(now)
         _report(now - timedelta(seconds=WINDOW_SECONDS), WINDOW_SECONDS // EVERY_SECONDS)
         before = _resident_mib()
         _rules(RULES, METRICS[:1])
@@ -63,7 +63,8 @@ def measure() -> Iterator[Figure]:
         yield from _live_on(now + timedelta(seconds=120))
 
 
-def _register(now: datetime) -> None:
+def register(now: datetime) -> None:
+    """The partitions of that day, and ASSETS assets."""
     from assets.models import InfrastructureAsset
     from wedsync_monitor import partitions
     from wedsync_monitor.retention import partitioned_tables

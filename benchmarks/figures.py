@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured number. `goal` is the least (or, with `at_most`, the most) that is acceptable."""
+    """One measured number. `goal` is the least (or, with `at_most`, the most) that is acceptable; `spread` is the 95th
+    percentile of what `value` is the median of."""
 
     what: str
     value: float
     unit: str
     goal: float | None = None
     at_most: bool = False
+    spread: float | None = None
 
     def reached(self) -> bool:
         if self.goal is None:
@@ -35,7 +37,8 @@ def table(figures: Sequence[Figure]) -> str:
     for figure in figures:
         bound = "" if figure.goal is None else f"{'≤' if figure.at_most else '≥'} {figure.goal:,.10g}"
         verdict = "" if figure.goal is None else ("reached" if figure.reached() else "MISSED")
-        lines.append(f"| {figure.what} | {shown(figure.value)} {figure.unit} | {bound} | {verdict} |")
+        beside = "" if figure.spread is None else f" (95 %: {shown(figure.spread)})"
+        lines.append(f"| {figure.what} | {shown(figure.value)} {figure.unit}{beside} | {bound} | {verdict} |")
     return "\n".join([*lines, ""])
 
 

@@ -1,4 +1,5 @@
-"""Ingestion by other systems' protocols through the real server: Prometheus remote write of 100-series hosts."""
+"""Ingestion by other systems' protocols through the real server: Prometheus remote write of 100-series hosts, and the
+same requests to Prometheus itself, where it is installed."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import random
 import time
 from collections.abc import Iterator
 
+from benchmarks import peers
 from benchmarks.figures import Figure
 from benchmarks.load import Load, drive, request
 from benchmarks.system import running
@@ -22,10 +24,28 @@ def measure() -> Iterator[Figure]:
         _register(system, person)
         began = int(time.time() * 1000) - (ROUNDS + 1) * 10_000
         yield from _first_sight(system, _round(person, began))
-        load = drive(system.port, [one for at in range(ROUNDS) for one in _round(person, began + (at + 1) * 10_000)], 8)
-        _all_stored(load)
-        yield Figure("remote write of 5,000", ROUNDS * HOSTS * SERIES / load.seconds, "samples/s", 500_000)
+        load = _rounds(system.port, person, began)
+        yield Figure("remote write of 5,000", _rate(load), "samples/s", 500_000)
         yield Figure("remote write of 5,000: 99th percentile of the answer", load.percentile(0.99) * 1000, "ms")
+    if not peers.has_prometheus():
+        return
+    with peers.prometheus() as http:
+        port = http.base_url.port or 80
+        _all_stored(drive(port, _round({}, began), 8))
+        theirs = _rate(_rounds(port, {}, began))
+        yield Figure("remote write of 5,000 to Prometheus", theirs, "samples/s")
+        yield Figure("remote write of 5,000: our rate is", _rate(load) / theirs, "times Prometheus's")
+
+
+def _rounds(port: int, headers: dict[str, str], began: int) -> Load:
+    """All scrapes after the first, 8 requests at a time."""
+    load = drive(port, [one for at in range(ROUNDS) for one in _round(headers, began + (at + 1) * 10_000)], 8)
+    _all_stored(load)
+    return load
+
+
+def _rate(load: Load) -> float:
+    return ROUNDS * HOSTS * SERIES / load.seconds
 
 
 def _register(system: System, headers: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HOUSE = Path(__file__).parents[1]
-DOOR = HOUSE / "alerts" / "transitions.py"
+DOOR = HOUSE / "alerts" / "transitions" / "door.py"
 ROOMS = ("alerts", "assets", "capacity", "remediation", "synthetic", "wedsync_monitor")
 # The state of a maintenance window is no alert's.
 OF_WINDOWS = {HOUSE / "alerts" / "suppression" / name for name in ("calendars.py", "windows.py")}

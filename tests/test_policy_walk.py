@@ -91,6 +91,7 @@ ROWS = {
     "/api/monitoring/alerts/on-call/schedules/": "alerts.OnCallSchedule",
     "/api/monitoring/alerts/on-call/overrides/": "alerts.OnCallOverride",
     "/api/monitoring/alerts/silences/": "alerts.Silence",
+    "/api/monitoring/alerts/<": "alerts.AlertInstance",
     "/api/monitoring/maintenance-windows/": "alerts.MaintenanceWindow",
     "/api/monitoring/assets/": "assets.InfrastructureAsset",
     "/api/monitoring/discoveries/": "assets.Discovery",

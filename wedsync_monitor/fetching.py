@@ -101,6 +101,9 @@ class Fetcher:
                 return await self._exchange(page, began)
         except TimeoutError as error:
             raise Unreachable(f"no whole answer within {page.timeout_seconds:g} seconds") from error
+        except httpx.LocalProtocolError:
+            # Its text holds the header, and that a secret which viewers would read in the target's error.
+            raise Unreachable("a header of the request has characters that none may have; enter it again") from None
         except (OSError, httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, ValueError) as error:
             raise Unreachable(f"{type(error).__name__}: {error}") from error
 

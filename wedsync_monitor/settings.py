@@ -56,6 +56,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "wedsync_monitor.web.errors.no_nul_in_paths",
     "wedsync_monitor.web.errors.DatabaseOutageMiddleware",
 ]
 

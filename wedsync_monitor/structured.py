@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from wedsync_monitor import secrets
+from wedsync_monitor.fitting import advised
 from wedsync_monitor.structures import AnyObject
 
 _AGAIN = "Enter the secret again"
@@ -20,7 +21,7 @@ def problem_with(structure: Any, value: Any) -> str | None:
     try:
         msgspec.convert(value, structure, strict=True)
     except msgspec.ValidationError as error:
-        return str(error)
+        return advised(structure, value, str(error))
     return None
 
 

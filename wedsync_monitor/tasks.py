@@ -1,5 +1,6 @@
 """The shared background work: partitions made ahead, beat's sign of life, and what the system observes of itself."""
 
+import logging
 from datetime import UTC, datetime
 
 from celery import shared_task
@@ -10,6 +11,8 @@ from wedsync_monitor.readiness import BEAT_SEEN, PARTITIONS_KEPT
 from wedsync_monitor.retention import partitioned_tables
 from wedsync_monitor.selfmonitoring import recording
 
+log = logging.getLogger(__name__)
+
 
 @shared_task
 def maintain_partitions() -> None:
@@ -19,6 +22,9 @@ def maintain_partitions() -> None:
             partitions.maintain(table, datetime.now(UTC).date())
         except partitions.KeptBack as error:
             kept.append(str(error))
+        except Exception as error:  # one table's trouble must not leave the others without partitions
+            log.exception("the partitions of %s could not be kept", table.name)
+            kept.append(f"the partitions of {table.name} could not be kept: {type(error).__name__}")
     cache.set(PARTITIONS_KEPT, "; ".join(kept), timeout=None)
 
 

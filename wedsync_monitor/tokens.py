@@ -144,6 +144,10 @@ def reader_of(header: bytes, method: str | None) -> User | None:
 def _valid_token(secret: str, now: datetime) -> ApiToken:
     """The token with this secret, with its person; its use is noted. Raises AuthenticationFailed."""
     token = ApiToken.objects.select_related("user").filter(valid(now), digest=digest(secret)).first()
+    if token is None and not secret.startswith(PREFIX):
+        raise AuthenticationFailed(
+            f"Send a person's token ({PREFIX}…): an agent's key sends its asset's metrics and cannot read."
+        )
     if token is None:
         raise AuthenticationFailed("This token is unknown, expired or revoked; ask an administrator for a new one.")
     _note_use(token, now)

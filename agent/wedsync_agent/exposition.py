@@ -143,6 +143,13 @@ def named(series: str) -> tuple[str, dict[str, str]] | None:
 
 def with_labels(labels: Mapping[str, str], target: Mapping[str, str]) -> dict[str, str]:
     """The labels of a series of a target: the target's own win, and what the page said under such a name is kept as
-    `exported_…`, as Prometheus does it."""
-    merged = {f"exported_{name}" if name in target else name: value for name, value in labels.items() if value}
+    `exported_…`, as Prometheus does it. So is `asset`, which is the asset's name wherever series are looked up."""
+    taken = {*target, "asset"}
+    merged = {}
+    for name, value in labels.items():
+        kept = name
+        while kept in taken or (kept != name and kept in labels):
+            kept = f"exported_{kept}"
+        if value:
+            merged[kept] = value
     return merged | dict(target)

@@ -44,20 +44,22 @@ class Tail:
         self.bar = np.full(len(spans), np.inf)
         self.now = 0
 
-    def surprise(self, views: Floats, resolution: float) -> Floats:
-        """In nats, shape of `views` (views, points); 0 where a view is NaN or has not seen enough."""
+    def surprise(self, views: Floats, resolution: float | Floats) -> Floats:
+        """In nats, shape of `views` (views, points); 0 where a view is NaN or has not seen enough. Differences up to
+        `resolution`, of all views or of each, are none."""
         found = np.zeros(views.shape)
-        rows, columns = np.nonzero(views - resolution > self.bar[:, None])
+        fine = np.broadcast_to(np.asarray(resolution), len(views))
+        rows, columns = np.nonzero(views - fine[:, None] > self.bar[:, None])
         if len(rows):
-            found[rows, columns] = self._surprise(rows, views[rows, columns], resolution)
+            found[rows, columns] = self._surprise(rows, views[rows, columns], fine[rows])
         return found
 
-    def _surprise(self, rows: NDArray[np.intp], values: Floats, resolution: float) -> Floats:
+    def _surprise(self, rows: NDArray[np.intp], values: Floats, resolution: Floats) -> Floats:
         independent = np.minimum(self.points, MEMORY)[rows] / self.spans[rows]
         as_high = (self.peaks[rows] >= (values - resolution)[:, None]).sum(axis=1)
         ranked = as_high * np.minimum(1.0, BLOCK / self.spans[rows])
         centre = self.centre[rows]
-        farthest = np.maximum(self.highest[rows] - centre, max(resolution, SMALLEST))
+        farthest = np.maximum(self.highest[rows] - centre, np.maximum(resolution, SMALLEST))
         with np.errstate(over="ignore"):
             ratio = (values - centre) / farthest
         beyond = np.log(np.clip(ratio, 1.0, FARTHEST))

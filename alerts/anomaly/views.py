@@ -97,19 +97,20 @@ class Views:
 
 
 def shapes(stream: Floats) -> list[Floats]:
-    """Value, step, distance from the recent mean, level and its change at several spans, spread, roughness."""
-    points = len(stream) - REACH
-    value, steps = stream[REACH:], np.diff(stream)
-    views = [value, steps[-points:], value - rolling(stream[:-1], RECENT, points).mean(axis=1)]
+    """Value, step, distance from the recent mean, level and its change at several spans, spread, roughness: each of the
+    points after the first REACH of `stream` (…, REACH + points); streams may stand side by side."""
+    points = stream.shape[-1] - REACH
+    value, steps = stream[..., REACH:], np.diff(stream)
+    views = [value, steps[..., -points:], value - rolling(stream[..., :-1], RECENT, points).mean(axis=-1)]
     for span in LEVELS:
-        level = rolling(stream, span, points).mean(axis=1)
-        views += [level, level - rolling(stream[:-span], span, points).mean(axis=1)]
-    spread = rolling(stream, RESTLESS, points).std(axis=1)
-    roughness = rolling(np.abs(steps), RESTLESS, points).mean(axis=1)
+        level = rolling(stream, span, points).mean(axis=-1)
+        views += [level, level - rolling(stream[..., :-span], span, points).mean(axis=-1)]
+    spread = rolling(stream, RESTLESS, points).std(axis=-1)
+    roughness = rolling(np.abs(steps), RESTLESS, points).mean(axis=-1)
     return [*views, spread, roughness]
 
 
 def rolling(stream: Floats, span: int, points: int) -> Floats:
-    """The last `span` values at each of the last `points` points, shape (points, span)."""
-    first = len(stream) - points - span + 1
-    return np.asarray(stream[first + np.arange(points)[:, None] + np.arange(span)])
+    """The last `span` values at each of the last `points` points, shape (…, points, span)."""
+    first = stream.shape[-1] - points - span + 1
+    return np.asarray(stream[..., first + np.arange(points)[:, None] + np.arange(span)])

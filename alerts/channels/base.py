@@ -51,6 +51,7 @@ class Message:
         words = {
             "opened": self.severity.upper(),
             "unsuppressed": f"{self.severity.upper()} (no longer held back)",
+            "flapping": f"{self.severity.upper()} (flapping: told again when it settles)",
             "acknowledgement_expired": f"{self.severity.upper()} (acknowledgement expired)",
             "escalated": f"{self.severity.upper()} (escalated)",
             "resolved": "Resolved",

@@ -15,6 +15,7 @@ URL = "https://events.pagerduty.com/v2/enqueue"
 ACTIONS = {
     "opened": "trigger",
     "unsuppressed": "trigger",
+    "flapping": "trigger",
     "acknowledgement_expired": "trigger",
     "escalated": "trigger",
     "acknowledged": "acknowledge",

@@ -24,7 +24,7 @@ FINAL = frozenset(
 )
 # The alert's message is not there any more: it begins anew.
 GONE = frozenset({"cant_update_message", "edit_window_closed", "message_not_found", "thread_not_found"})
-ASKS_AGAIN = frozenset({"unsuppressed", "acknowledgement_expired"})
+ASKS_AGAIN = frozenset({"unsuppressed", "flapping", "acknowledgement_expired"})
 
 
 def blocks(message: Message) -> list[dict[str, Any]]:

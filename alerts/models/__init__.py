@@ -5,6 +5,7 @@ from alerts.models.choices import (
     AlertStatus,
     AlertType,
     BaselineType,
+    DecisionKind,
     DeliveryStatus,
     EventKind,
     ImpactLevel,
@@ -14,7 +15,7 @@ from alerts.models.choices import (
     TimePeriod,
     WindowStatus,
 )
-from alerts.models.deliveries import NotificationDelivery
+from alerts.models.deliveries import NotificationDecision, NotificationDelivery
 from alerts.models.escalation import EscalationPolicy
 from alerts.models.external import ExternalAlert
 from alerts.models.instances import AlertEvent, AlertInstance
@@ -30,6 +31,7 @@ __all__ = [
     "AlertType",
     "BaselineType",
     "ContactPreference",
+    "DecisionKind",
     "DeliveryStatus",
     "EscalationPolicy",
     "EventKind",
@@ -38,6 +40,7 @@ __all__ = [
     "InUse",
     "MaintenanceType",
     "MaintenanceWindow",
+    "NotificationDecision",
     "NotificationDelivery",
     "OnCallOverride",
     "OnCallSchedule",

@@ -46,12 +46,23 @@ class EventKind(models.TextChoices):
     SNOOZED = "snoozed"
     ASSIGNED = "assigned"
     COMMENTED = "commented"
+    FLAPPING = "flapping"
 
 
 class DeliveryStatus(models.TextChoices):
     QUEUED = "queued"
     DELIVERED = "delivered"
     FAILED = "failed"
+
+
+class DecisionKind(models.TextChoices):
+    """What is decided of a message or an escalation and would leave no other trace."""
+
+    FAILED = "failed"
+    GIVEN_UP = "given_up"
+    SENT_AGAIN = "sent_again"
+    RATE_LIMITED = "rate_limited"
+    OUTSIDE_HOURS = "outside_hours"
 
 
 class BaselineType(models.TextChoices):

@@ -1,11 +1,11 @@
-"""The outbox of messages."""
+"""The outbox of messages, and what was decided of them."""
 
 from django.db import models
 from django.db.models import Q
 
 from alerts import conditions
-from alerts.models.choices import DeliveryStatus
-from alerts.models.instances import AlertEvent
+from alerts.models.choices import DecisionKind, DeliveryStatus
+from alerts.models.instances import AlertEvent, AlertInstance
 from wedsync_monitor import schema
 from wedsync_monitor.structured import StructuredField
 
@@ -55,3 +55,41 @@ class NotificationDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.channel_key}: {self.status}"
+
+
+class NotificationDecision(models.Model):
+    """Why a message or an escalation came later or not at all, where no event and no delivery keeps it.
+
+    Written with what was decided and never changed after. One that is taken again at every tick leaves one row.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    alert = models.ForeignKey(AlertInstance, on_delete=models.CASCADE, related_name="decisions")
+    delivery = models.ForeignKey(
+        NotificationDelivery,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="decisions",
+        help_text="Of what a summary carries, the one that carries it.",
+    )
+    kind = schema.choice(DecisionKind)
+    at = models.DateTimeField()
+    reason = models.TextField()
+    until = models.DateTimeField(null=True, help_text="When it is decided again.")
+
+    class Meta:
+        db_table = "notification_decisions"
+        ordering = ["at", "id"]
+        indexes = [models.Index(fields=["alert", "at"], name="idx_decisions_alert")]
+        constraints = [
+            schema.one_of("notification_decisions", "kind", DecisionKind),
+            models.UniqueConstraint(
+                fields=["delivery", "kind"], condition=Q(kind="rate_limited"), name="notification_decisions_held_once"
+            ),
+            models.UniqueConstraint(
+                fields=["alert", "until"], condition=Q(kind="outside_hours"), name="notification_decisions_waits_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} at {self.at:%Y-%m-%d %H:%M:%S}"

@@ -1,6 +1,7 @@
 """Alerts and what happened to them."""
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -43,6 +44,7 @@ class AlertInstance(models.Model):
     )
     resolution_type = schema.choice(ResolutionType, null=True, blank=True)
     resolution_notes = models.TextField(null=True, blank=True)
+    false_positive = models.BooleanField(**schema.fixed(False), help_text="A person said that there was no trouble.")
     escalation_level = models.IntegerField(**schema.fixed(0))
     next_escalation_at = models.DateTimeField(
         null=True,
@@ -53,6 +55,10 @@ class AlertInstance(models.Model):
     assigned_to = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
+    flips = ArrayField(
+        models.DateTimeField(), default=list, blank=True, help_text="When the trouble began and ended lately."
+    )
+    flapping_since = models.DateTimeField(null=True, blank=True)
     notification_status = models.JSONField(default=dict, blank=True)
     impact_assessment = models.JSONField(default=dict, blank=True)
     created_at = schema.created_at()

@@ -32,7 +32,9 @@ def _unreachable(channels: Any) -> str | None:
 
 
 class AlertRule(models.Model):
-    """When metrics of which assets mean trouble, and who is told."""
+    """When metrics of which assets mean trouble, and who is told. `profile` names the one that holds (profiles)."""
+
+    profile = ""
 
     id = schema.uuid_key()
     rule_name = models.TextField(unique=True)
@@ -47,6 +49,7 @@ class AlertRule(models.Model):
     anomaly_config = StructuredField(structure=conditions.AnomalyConfig, default=dict, blank=True)
     absence_config = StructuredField(structure=conditions.AbsenceConfig, default=dict, blank=True)
     composite_config = StructuredField(structure=conditions.CompositeConfig, default=dict, blank=True)
+    profiles = StructuredField(structure=conditions.Profiles, default=list, blank=True)
     suppression_config = StructuredField(structure=conditions.SuppressionConfig, default=dict, blank=True)
     escalation_policy = models.ForeignKey(
         EscalationPolicy, null=True, blank=True, on_delete=models.SET_NULL, related_name="rules"
@@ -120,6 +123,7 @@ class RuleEvaluation(models.Model):
     last_series_seen = models.IntegerField(null=True)
     missed_evaluations = models.IntegerField(**schema.fixed(0), help_text="So many were due and fell out.")
     last_error = models.TextField(**schema.fixed(""))
+    last_state = models.TextField(**schema.fixed(""), help_text="What the rule says of itself, such as that it learns.")
 
     class Meta:
         db_table = "alert_rule_evaluations"

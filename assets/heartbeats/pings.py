@@ -66,9 +66,7 @@ def _note(beat: Heartbeat, told: Told, now: datetime) -> float | None:
     if told.ping == Ping.SUCCESS:
         changes["last_success_at"] = beat.last_success_at = now
     if told.body or ended:
-        changes["last_log"] = (
-            told.body[:MAX_LOG_BYTES].decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
-        )
+        changes["last_log"] = _text_of(told.body)
     Heartbeat.objects.filter(pk=beat.pk).update(**changes)
     return duration
 

@@ -13,6 +13,7 @@ have nothing left there.
 from __future__ import annotations
 
 import filecmp
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -41,6 +42,8 @@ from wedsync_monitor import partitions
 from wedsync_monitor.partitions import KeptBack
 from wedsync_monitor.retention import partitioned_tables
 
+log = logging.getLogger(__name__)
+
 _NAME = re.compile(r"metrics-(\d{4}-\d\d-\d\d)(?:\.\d+)?\.parquet")
 # A row group ends with an asset once it has so many samples: what writing and restoring hold in memory.
 _SAMPLES_AT_ONCE = 500_000
@@ -48,7 +51,7 @@ Step = Callable[[str], None]
 
 
 class NoArchive(Exception):
-    """No archive is configured, or it does not hold the day."""
+    """No archive is configured, it does not hold the day, or the day cannot be put back now."""
 
 
 def folder() -> Path | None:
@@ -95,7 +98,9 @@ def may_drop(day: date, now: datetime, step: Step = lambda name: None) -> bool:
             there.mkdir(parents=True, exist_ok=True)
             write(day, there, step)
         except (OSError, pa.ArrowException) as error:
-            raise KeptBack(f"it could not be archived in {there}: {error}") from error
+            # Everybody may read this: neither the folder nor what the system says of it.
+            log.exception("%s could not be archived in %s", day, there)
+            raise KeptBack(f"it could not be archived ({type(error).__name__}); the worker's log says more") from error
     return True
 
 
@@ -188,9 +193,11 @@ def _table_of(day: date, asset_id: UUID) -> pa.Table:
             [asset_id, *_span(day)],
         )
         rows = cursor.fetchall()
+    series = describe([asset_id], {series_id for row in rows for series_id in row[0]})
+    if not series:  # the asset was deleted meanwhile
+        return parquet.SCHEMA.empty_table()
     parts = [_cells(row[0], blocks.open_up(row[1], bytes(row[2]), row[3], bytes(row[4]))) for row in rows]
     ids, timestamps, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    series = describe([asset_id], np.unique(ids).tolist())
     known = {series_id: place for place, series_id in enumerate(series)}
     owner = np.array([known[one] for one in ids.tolist()], dtype=np.int64)
     order = np.lexsort((timestamps, owner))
@@ -219,7 +226,10 @@ def restore(day: date, now: datetime, keep: timedelta, step: Step = lambda name:
     if not paths:
         raise NoArchive(f"{day} is not in the archive")
     table = next(one for one in partitioned_tables() if one.name == "metric_block")
-    partitions.ensure(table, [day])
+    try:
+        partitions.ensure(table, [day])
+    except partitions.InUse as error:
+        raise NoArchive(str(error)) from error
     said = Restored()
     with compaction.alone() as mine:
         if not mine:

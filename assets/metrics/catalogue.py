@@ -5,9 +5,10 @@
    with many only the number grows, until
 3. `recount` counts everything each hour. It also notices what deleted assets took along.
 4. `note_seen` moves `last_seen` on, from the newest frames of the head: those of some assets tell of most names, and
-   the other names are looked for by themselves.
+   the other names are looked for by themselves; each hour only, once they have not been sent for a day.
 
-All is done in transactions of their own: what is killed half-way is done again.
+All is done in transactions of their own: what is killed half-way is done again. Rows of the catalogue are written
+before those of senders, and in the order of names and senders: those whose series are refused do the same.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from assets.metrics import ingestion
 from assets.metrics.identity import SeriesKey
@@ -32,6 +34,7 @@ TOLD_FOR = timedelta(hours=1)
 # `note_seen` comes every five minutes; frames that are older than this were seen by an earlier one.
 SEEN_WITHIN = timedelta(minutes=11)
 SEEN_LATELY = timedelta(minutes=5)
+GIVEN_UP_AFTER = timedelta(days=1)
 _SAMPLED_ASSETS = 200
 _LOCK = 0x7765645F_63617461
 
@@ -56,6 +59,7 @@ _SUMMARY = """
                            WHERE %(all)s OR metric_name = ANY(%(names)s)) AS pairs
                      GROUP BY 1, 2) AS numbers
                GROUP BY 1) AS counted USING (metric_name)
+    ORDER BY metric_name COLLATE "C"
     ON CONFLICT (metric_name) DO UPDATE SET
         metric_types = excluded.metric_types, metric_units = excluded.metric_units,
         collection_methods = excluded.collection_methods, series = excluded.series, assets = excluded.assets,
@@ -65,7 +69,7 @@ _USAGE = """
     INSERT INTO metric_series_usage (asset_id, agent_id, series)
     SELECT asset_id, agent_id, count(*) FROM metric_series
     WHERE %(all)s OR agent_id = ANY(%(agents)s) OR (agent_id IS NULL AND asset_id = ANY(%(assets)s))
-    GROUP BY 1, 2
+    GROUP BY 1, 2 ORDER BY 1, 2 NULLS FIRST
     ON CONFLICT (asset_id, agent_id) DO UPDATE SET series = excluded.series"""
 
 
@@ -80,9 +84,8 @@ def tally(now: datetime) -> int:
         agents = [agent for _, agent in senders if agent is not None]
         _run(_USAGE, all=False, agents=agents, assets=[asset for asset, agent in senders if agent is None])
         told = _counts({asset for asset, _ in senders})
-        refused = _refused_lately(now)
     _publish(COUNT_SERIES, told, now)
-    _publish(REFUSED_SERIES, refused, now)
+    _publish(REFUSED_SERIES, _refused_lately(now), now)
     return sum(names.values())
 
 
@@ -97,6 +100,7 @@ def recount(now: datetime) -> None:
         _forget_what_is_gone()
         told = _counts(None)
     _publish(COUNT_SERIES, told, now)
+    _look_for(CatalogueEntry.objects.filter(last_seen__lt=now - GIVEN_UP_AFTER, series__gt=0), now)
 
 
 def note_seen(now: datetime) -> None:
@@ -104,7 +108,13 @@ def note_seen(now: datetime) -> None:
     some = "SELECT id FROM infrastructure_assets ORDER BY random() LIMIT %(number)s"
     _note_seen(some, "true", now, number=_SAMPLED_ASSETS)
     missing = CatalogueEntry.objects.filter(last_seen__lt=now - SEEN_LATELY, series__gt=0)
-    names = list(missing.values_list("metric_name", flat=True))
+    _look_for(missing.filter(last_seen__gte=now - GIVEN_UP_AFTER), now)
+
+
+def _look_for(entries: QuerySet[CatalogueEntry], now: datetime) -> None:
+    names = list(entries.values_list("metric_name", flat=True))
+    if not names:
+        return
     owners = "SELECT asset_id FROM metric_series WHERE metric_name = ANY(%(names)s)"
     _note_seen(owners, "series.metric_name = ANY(%(names)s)", now, names=names)
 
@@ -166,11 +176,14 @@ def _grow(names: dict[str, int]) -> list[str]:
     """Add to the numbers of the names that are known and have many series; answers the other ones."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """UPDATE metric_catalogue entry SET series = entry.series + grown.number
+            """WITH held AS MATERIALIZED (SELECT metric_name FROM metric_catalogue WHERE metric_name = ANY(%s)
+                                          ORDER BY metric_name COLLATE "C" FOR UPDATE)
+               UPDATE metric_catalogue entry SET series = entry.series + grown.number
                FROM unnest(%s::text[], %s::bigint[]) AS grown (metric_name, number)
                WHERE entry.metric_name = grown.metric_name AND entry.series + grown.number > %s
+                 AND entry.metric_name IN (SELECT metric_name FROM held)
                RETURNING entry.metric_name""",
-            [list(names), list(names.values()), FEW_SERIES],
+            [list(names), list(names), list(names.values()), FEW_SERIES],
         )
         many = {row[0] for row in cursor.fetchall()}
     return [name for name in names if name not in many]
@@ -208,7 +221,7 @@ def _refused_lately(now: datetime) -> dict[UUID, float]:
     with connection.cursor() as cursor:
         cursor.execute(
             """WITH lately AS (SELECT id, asset_id, refused, refused - reported AS fresh FROM metric_series_usage
-                               WHERE refused_at > %s FOR UPDATE),
+                               WHERE refused_at > %s ORDER BY asset_id, agent_id NULLS FIRST FOR UPDATE),
                     told AS (UPDATE metric_series_usage used SET reported = lately.refused FROM lately
                              WHERE used.id = lately.id AND lately.fresh > 0)
                SELECT asset_id, sum(fresh)::float8 FROM lately GROUP BY 1""",

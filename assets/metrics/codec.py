@@ -31,6 +31,8 @@ _DECIMALS = range(7)
 # A packed number is read by way of one unaligned word: its bits and up to 7 before it must fit.
 _MOST_BITS = 57
 _EXACT = float(2**53)
+# What is decoded at once: the arrays on the way stay in the processor's cache, which halves the time and more.
+_AT_ONCE = 1 << 15
 _DECIMAL_HEAD = struct.Struct("<BBq")
 _deflate = zstandard.ZstdCompressor(level=6, write_content_size=False, write_checksum=False).compress
 
@@ -172,9 +174,11 @@ def decode(packed: bytes, starts: Ints, ends: Ints, counts: Ints) -> Floats:
         kind, count = int(kinds[chosen[0]]), int(full[chosen[0]])
         if kind >= len(_READERS):
             raise ValueError(f"no column is coded as {kind}")
-        values[begins[chosen][:, None] + np.arange(count)] = _READERS[kind](
-            octets, values_from[chosen], ends[chosen], count
-        )
+        table = _READERS[kind](octets, values_from[chosen], ends[chosen], count)
+        if chosen[-1] - chosen[0] == len(chosen) - 1:  # neighbours
+            values[begins[chosen[0]] :][: len(chosen) * count].reshape(len(chosen), count)[:] = table
+        else:
+            values[begins[chosen][:, None] + np.arange(count)] = table
     if there is None:
         return values
     spread = np.full(len(there), np.nan)
@@ -183,10 +187,12 @@ def decode(packed: bytes, starts: Ints, ends: Ints, counts: Ints) -> Floats:
 
 
 def _alike(kinds: Ints, counts: Ints) -> list[Ints]:
-    """The places of columns of one kind with one number of values: each are a matrix."""
+    """The places of columns of one kind with one number of values, some at a time: each are a matrix."""
     keys = kinds << 32 | counts
     order = np.argsort(keys, kind="stable")
-    return [part for part in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1) if len(part)]
+    alike = [part for part in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1) if len(part)]
+    sizes = [max(_AT_ONCE // max(int(counts[part[0]]), 1), 1) for part in alike]
+    return [part[at : at + size] for part, size in zip(alike, sizes, strict=True) for at in range(0, len(part), size)]
 
 
 def runs(starts: Ints, counts: Ints) -> Ints:
@@ -235,13 +241,15 @@ def _read_decimals(octets: Octets, starts: Ints, ends: Ints, count: int) -> Floa
     places, bits, firsts = octets[starts], octets[starts + 1].astype(np.int64), words[starts + 2].view(np.int64)
     # The first number of a column stands in its head and takes no bits.
     at = bits[:, None] * np.arange(count - 1) + ((starts + _DECIMAL_HEAD.size) * 8)[:, None]
-    zigzag = words[at >> 3]
+    zigzag = words.take(at >> 3, mode="clip")
     at &= 7
     zigzag >>= at.view(np.uint64)
     zigzag &= ((np.uint64(1) << bits.view(np.uint64)) - np.uint64(1))[:, None]
     numbers = np.empty((len(starts), count), np.int64)
     numbers[:, 0] = firsts
-    numbers[:, 1:] = (zigzag >> np.uint64(1)).view(np.int64) ^ -(zigzag & np.uint64(1)).view(np.int64)
+    falling = (zigzag & np.uint64(1)).view(np.int64)
+    zigzag >>= np.uint64(1)
+    numbers[:, 1:] = zigzag.view(np.int64) ^ -falling
     np.cumsum(numbers, axis=1, out=numbers)
     return numbers / (10.0 ** places.astype(np.float64))[:, None]
 

@@ -12,15 +12,15 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
 
 from assets.metrics.frames import COPY_HEADER, COPY_INTO, COPY_TRAILER
 from wedsync_monitor import counters
-from wedsync_monitor.connections import connect, conninfo
+from wedsync_monitor.connections import connect, conninfo, was_dead
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +123,21 @@ class Committer:
             return batch
 
     def _store(self, batch: Sequence[_Submission]) -> set[UUID]:
-        """Commit the batch and answer the credentials that are no longer valid."""
+        """Commit the batch and answer the credentials that are no longer valid.
+
+        A connection that the server left behind shows on its next use only: then all is sent again on a new one. That
+        is harmless even where the first attempt was committed, for a sample is stored once.
+        """
+        held = self._connection
+        try:
+            return self._store_once(batch)
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if held is None or held is not self._connection or not was_dead(error):
+                raise
+            held.close()
+            return self._store_once(batch)
+
+    def _store_once(self, batch: Sequence[_Submission]) -> set[UUID]:
         connection = self._connect()
         try:
             return self._copy(connection, batch, staged=False)
@@ -214,3 +228,19 @@ def lookup_connection() -> psycopg.Connection[Any]:
             raise Unavailable(str(error)) from error
     connection: psycopg.Connection[Any] = _local.connection
     return connection
+
+
+_Found = TypeVar("_Found")
+
+
+def look_up(work: Callable[[], _Found]) -> _Found:
+    """What `work` finds by way of `lookup_connection`; it is done once more where the connection that this thread kept
+    turns out to be dead. Raises Unavailable and psycopg.Error."""
+    held = getattr(_local, "connection", None)
+    try:
+        return work()
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        if held is None or held is not _local.connection or not was_dead(error):
+            raise
+        held.close()
+        return work()

@@ -9,24 +9,31 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
 import numpy as np
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
-from assets.metrics import blocks, head, retention
+from assets.metrics import blocks, head, query, retention
 from assets.metrics.frames import Frames, parse_frames
+
+log = logging.getLogger(__name__)
 
 # An hour is closed once samples that are a little late are in.
 GRACE = timedelta(minutes=10)
 HOUR_MS = 3_600_000
-_FRAMES_AT_ONCE = 20_000
+# Some 16 MB of numbers, of which several copies are made.
+_CELLS_AT_ONCE = 2_000_000
+# What a frame costs beside its cells.
+_CELLS_OF_A_FRAME = 20
 _DAYS_AT_ONCE = 500
 _LOCK = 0x7765645F_626C6F63
 
@@ -45,24 +52,38 @@ class Report:
 
 
 def compact(now: datetime, step: Step = lambda name: None) -> Report:
-    """Do what is due at `now`; `step` is told of each point at which a crash could come."""
+    """Do what is due at `now`; `step` is told of each point at which a crash could come.
+
+    Raises the first DatabaseError of an hour that could not be compacted, once all else is done.
+    """
     report = Report()
     with alone() as mine:
         if not mine:
             return report
-        for hour in head.closed_hours(now - GRACE):
-            for assets in _portions(hour):
-                with transaction.atomic():
-                    _compact(hour, assets, now, report, step)
-                    step("before commit")
-                step("after commit")
-            report.partitions_dropped += head.drop_if_empty(hour)
-            step("after drop")
+        trouble = [error for hour in head.closed_hours(now - GRACE) if (error := _tried(hour, now, report, step))]
         while made := _make_daily_rows(now, step):
             report.days += made
         report.expired = retention.remove_expired(now)
         step("expired")
+        if trouble:
+            raise trouble[0]
     return report
+
+
+def _tried(hour: datetime, now: datetime, report: Report, step: Step) -> DatabaseError | None:
+    """Compact one hour; what the database said where it could not. The hours behind it are not to wait for it."""
+    try:
+        for assets in _portions(hour):
+            with transaction.atomic():
+                _compact(hour, assets, now, report, step)
+                step("before commit")
+            step("after commit")
+        report.partitions_dropped += head.drop_if_empty(hour)
+        step("after drop")
+    except DatabaseError as error:
+        log.exception("the hour from %s stays in the head", hour)
+        return error
+    return None
 
 
 @contextmanager
@@ -83,14 +104,18 @@ def _portions(hour: datetime) -> Iterator[list[UUID]]:
     """The assets with frames in `hour`, so many at a time that their frames fit in memory."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT asset_id, count(*) FROM metric_frame WHERE ts >= %s AND ts < %s GROUP BY 1 ORDER BY 1",
-            [hour, hour + head.HOUR],
+            """SELECT frame.asset_id, sum(number * (%s + coalesce(cardinality(layout.series_ids), 0)))::bigint
+               FROM (SELECT asset_id, layout_id, count(*) AS number FROM metric_frame
+                     WHERE ts >= %s AND ts < %s GROUP BY 1, 2) AS frame
+               LEFT JOIN metric_layout layout ON layout.asset_id = frame.asset_id AND layout.id = frame.layout_id
+               GROUP BY 1 ORDER BY 1""",
+            [_CELLS_OF_A_FRAME, hour, hour + head.HOUR],
         )
         counted = cursor.fetchall()
     portion: list[UUID] = []
     size = 0
     for asset_id, number in counted:
-        if portion and size + number > _FRAMES_AT_ONCE:
+        if portion and size + number > _CELLS_AT_ONCE:
             yield portion
             portion, size = [], 0
         portion.append(asset_id)
@@ -115,16 +140,16 @@ def _compact(hour: datetime, assets: list[UUID], now: datetime, report: Report, 
 
 
 def _merge(hour: datetime, taken: list[Frames]) -> int:
-    """Write the frames of one hour as blocks, merged with those that are there; how many."""
+    """Write the frames of one hour as blocks, merged with those that are there; how many. One place may come twice."""
     known = _blocks_of(hour, sorted({frames.asset_id for frames in taken}))
-    rows = []
     for frames in taken:
         order = np.argsort(frames.timestamps)
         part = frames.timestamps[order], frames.values[order]
         place = frames.asset_id, frames.layout_id
-        rows.append((place, blocks.build(*(blocks.merge(known[place], part) if place in known else part))))
-    _write(hour, rows)
-    return len(rows)
+        known[place] = blocks.merge(known[place], part) if place in known else part
+    places = dict.fromkeys((frames.asset_id, frames.layout_id) for frames in taken)
+    _write(hour, [(place, blocks.build(*known[place])) for place in places])
+    return len(places)
 
 
 def put_to_rest(taken: list[Frames]) -> None:
@@ -211,7 +236,7 @@ def _make_daily_rows(now: datetime, step: Step) -> int:
 
 def _make_day(day: date, assets: list[UUID]) -> None:
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    tables: dict[_Place, list[Any]] = {}
+    hours: dict[_Place, list[Any]] = {}
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT asset_id, layout_id, statistics FROM metric_block
@@ -219,15 +244,45 @@ def _make_day(day: date, assets: list[UUID]) -> None:
             [start, start + timedelta(days=1), assets],
         )
         for asset_id, layout_id, statistics in cursor.fetchall():
-            tables.setdefault((asset_id, layout_id), []).append(statistics)
+            hours.setdefault((asset_id, layout_id), []).append(statistics)
+        tables = {place: _combined(of_place) for place, of_place in hours.items()}
+        _tell_once(tables, start)
         cursor.executemany(
             """INSERT INTO metric_daily (asset_id, layout_id, day, statistics) VALUES (%s, %s, %s, %s)
                ON CONFLICT (asset_id, day, layout_id) DO UPDATE SET statistics = excluded.statistics""",
-            [(*place, day, _combined(hours)) for place, hours in tables.items()],
+            [(*place, day, table.ravel().tolist()) for place, table in tables.items()],
         )
 
 
-def _combined(hours: list[Any]) -> list[float]:
-    table = np.array(hours, dtype=np.float64).reshape(len(hours), -1, len(blocks.STATISTICS))
-    combined: list[float] = blocks.combine(table).ravel().tolist()
-    return combined
+def _combined(hours: list[Any]) -> blocks.Floats:
+    return blocks.combine(np.array(hours, dtype=np.float64).reshape(len(hours), -1, len(blocks.STATISTICS)))
+
+
+def _tell_once(tables: dict[_Place, blocks.Floats], start: datetime) -> None:
+    """Where a series is in several layouts of a day, one row tells all of it: their samples may interleave and repeat,
+    and nothing could put the rows right once the samples are gone."""
+    layouts = Counter(asset_id for asset_id, _ in tables)
+    listed = _series_of([place for place in tables if layouts[place[0]] > 1])
+    times = Counter(chain.from_iterable(listed.values()))
+    several = tuple(series_id for series_id, number in times.items() if number > 1)
+    if not several:
+        return
+    series = query.find_series(
+        query.SeriesSelector(asset_ids=tuple({place[0] for place in listed}), series_ids=several)
+    )
+    ids, _, told = query.from_finer(series, start, start + timedelta(days=1), "day")
+    left = dict(zip(ids.tolist(), told, strict=True))
+    nothing = np.array([0] + [np.nan] * (len(blocks.STATISTICS) - 1))
+    for place, series_ids in listed.items():
+        for row, series_id in enumerate(series_ids):
+            if times[series_id] > 1:
+                tables[place][row] = left.pop(series_id, nothing)
+
+
+def _series_of(places: Sequence[_Place]) -> dict[_Place, list[int]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT asset_id, id, series_ids FROM metric_layout WHERE asset_id = ANY(%s) AND id = ANY(%s) ORDER BY id",
+            [list({asset_id for asset_id, _ in places}), [layout_id for _, layout_id in places]],
+        )
+        return {(asset_id, layout_id): series_ids for asset_id, layout_id, series_ids in cursor.fetchall()}

@@ -17,7 +17,7 @@ def describe(asset_ids: Iterable[UUID], series_ids: Iterable[int]) -> dict[int, 
             """SELECT series.id, asset.id::text, asset_name, coalesce(agent_id::text, ''), metric_name, metric_type,
                       metric_unit, metric_labels::text, collection_method
                FROM metric_series series JOIN infrastructure_assets asset ON asset.id = series.asset_id
-               WHERE series.asset_id = ANY(%s) AND series.id = ANY(%s)
+               WHERE series.asset_id = ANY(%s) AND series.id = ANY(%s::bigint[])
                ORDER BY asset.id, metric_name, metric_labels, series.id""",
             [list(set(asset_ids)), list(series_ids)],
         )

@@ -23,7 +23,7 @@ from assets.metrics.committing import Revoked, Unavailable
 from assets.metrics.ingestion import Outcome
 from assets.metrics.owners import finder
 from assets.metrics.wire import Decoded, UnknownMediaType
-from wedsync_monitor import counters
+from wedsync_monitor import counters, tokens
 from wedsync_monitor.policy import Verb
 from wedsync_monitor.web.errors import RETRY_AFTER_SECONDS, is_outage
 
@@ -105,14 +105,15 @@ def _count_samples(way: str, outcome: Outcome) -> None:
         counters.add(refused, len(outcome.refusals))
 
 
-class _Unknown(Revoked):
-    """No valid credential came along."""
+class _Missing(Revoked):
+    """No credential came along."""
 
 
 def _take(way: WayIn, request: HttpRequest, now: datetime) -> Outcome:
-    sender = authentication.sender_of(_authorization(request), now)
+    given = _authorization(request)
+    sender = authentication.sender_of(given, now)
     if sender is None:
-        raise _Unknown
+        raise Revoked if tokens.bearer(given) else _Missing
     decoded = way.decode(request, _body_of(request), int(now.timestamp() * 1000))
     return ingestion.store(decoded, sender, now, finder(sender.credential if sender.may_discover else None, now))
 
@@ -140,10 +141,10 @@ def _told(error: Exception) -> tuple[int, str]:
     """The status of an error, and what the sender is told."""
     if isinstance(error, authentication.NotAllowed):
         return 403, "This token may not send metrics."
-    if isinstance(error, _Unknown):
+    if isinstance(error, _Missing):
         return 401, "Send Authorization: Bearer with an agent's key or a person's token."
     if isinstance(error, Revoked):
-        return 401, "This key or token was revoked or has expired."
+        return 401, "This key or token is unknown, was revoked or has expired; ask an administrator for another one."
     if isinstance(error, Unavailable | psycopg.OperationalError) or is_outage(error):
         return 503, "The samples could not be stored for certain. Send them again in a few seconds; none counts twice."
     for kind, code in ((wire.TooLarge, 413), (UnknownMediaType, 415), (wire.Malformed, 400)):

@@ -12,7 +12,7 @@ from assets.metrics.ingestion import Outcome
 from wedsync_monitor.web.errors import problem_json
 
 COLUMNAR = ("application/msgpack", "application/vnd.msgpack", "application/x-msgpack")
-_MAX_REFUSALS_SHOWN = 1000
+MAX_REFUSALS_SHOWN = 1000
 
 
 class _Own:
@@ -28,12 +28,17 @@ class _Own:
         raise wire.UnknownMediaType(f"send application/json or {COLUMNAR[0]}, not {request.content_type}")
 
     def answer(self, request: HttpRequest, outcome: Outcome) -> HttpResponse:
-        rejected = [asdict(refusal) for refusal in outcome.refusals[:_MAX_REFUSALS_SHOWN]]
+        refusals = sorted(outcome.refusals, key=lambda refusal: refusal.index)
+        rejected = [asdict(refusal) for refusal in refusals[:MAX_REFUSALS_SHOWN]]
         if not outcome.accepted and rejected:
             errors = [{**one, "detail": one["reason"]} for one in rejected]
             first = ": ".join(part for part in (rejected[0]["field"], rejected[0]["reason"]) if part)
-            return problem_json(400, f"No sample was taken: {first}", errors)
+            shown, total = len(errors), len(refusals)
+            cut = f" (the first {shown} of {total} errors are listed)" if shown < total else ""
+            return problem_json(400, f"No sample was taken: {first}{cut}", errors)
         said = {"success": True, "accepted": outcome.accepted, "rejected": rejected}
+        if rejected:
+            said["rejected_total"] = len(refusals)
         return HttpResponse(msgspec.json.encode(said), content_type="application/json")
 
     def refuse(self, request: HttpRequest, code: int, detail: str) -> HttpResponse:

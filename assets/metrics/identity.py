@@ -15,6 +15,9 @@ COLLECTION_METHODS = ("agent", "push", "pull", "synthetic")
 MAX_NAME_LENGTH = 200
 MAX_LABELS = 32
 MAX_LABEL_LENGTH = 500
+# In queries these are the metric's name and the asset's, whatever a label says: series that differ in them alone would
+# be taken for one.
+RESERVED_LABELS = ("__name__", "asset")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class SeriesKey:
         """(field, what to send instead) where this cannot be a series; None where it can."""
         if not 1 <= len(self.metric_name) <= MAX_NAME_LENGTH or not self.metric_name.isprintable():
             return "metric_name", f"send 1 to {MAX_NAME_LENGTH} printable characters"
+        if not {".", ".."}.isdisjoint(self.metric_name.split("/")):  # its address would lead elsewhere
+            return "metric_name", "send a name without . and .. between slashes"
         if self.metric_type not in METRIC_TYPES:
             return "metric_type", f"send one of: {', '.join(METRIC_TYPES)}"
         if self.collection_method not in COLLECTION_METHODS:
@@ -59,6 +64,8 @@ class SeriesKey:
         if len(self.labels) > MAX_LABELS:
             return "metric_labels", f"send at most {MAX_LABELS} labels"
         for name, value in self.labels.items():
+            if name in RESERVED_LABELS:
+                return f"metric_labels.{name}", f"queries call something else {name}; send the label under another name"
             if not name or len(name) > MAX_NAME_LENGTH or len(value) > MAX_LABEL_LENGTH or "\0" in name + value:
                 return (
                     f"metric_labels.{name[:50]}",

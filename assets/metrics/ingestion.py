@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from assets import discovered
 from assets.metrics import directory, grouping, layouts
-from assets.metrics.committing import Unavailable, committer, lookup_connection
+from assets.metrics.committing import Unavailable, committer, look_up, lookup_connection
 from assets.metrics.frames import Frames, copy_rows
 from assets.metrics.identity import SeriesKey
 from assets.metrics.labelled import Labelled, Named, NotASeries
@@ -83,13 +83,9 @@ def store(decoded: Decoded, sender: Sender, now: datetime, find_assets: AssetFin
 
     `find_assets` answers the ids of the assets named by id or name that exist.
     """
-    outcome = Outcome(refusals=list(decoded.refusals))
     bounds = _bounds(now)
     try:
-        frames = _lay_out_samples(decoded.samples, sender, bounds, find_assets, outcome)
-        frames += _lay_out_columns(decoded.columns, sender, bounds, outcome)
-        if decoded.labelled is not None:
-            frames += _lay_out_labelled(decoded.labelled, sender, bounds, find_assets, outcome)
+        frames, outcome = look_up(lambda: _lay_out(decoded, sender, bounds, find_assets))
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise Unavailable(str(error)) from error
     if frames:
@@ -101,6 +97,17 @@ def store(decoded: Decoded, sender: Sender, now: datetime, find_assets: AssetFin
 def store_samples(samples: Sequence[Sample], now: datetime) -> Outcome:
     """Commit samples that the system itself makes; their `asset` is an id."""
     return store(Decoded(samples=list(samples)), Sender(), now, lambda names: {name: UUID(name) for name in names})
+
+
+def _lay_out(
+    decoded: Decoded, sender: Sender, bounds: _Bounds, find_assets: AssetFinder
+) -> tuple[list[Frames], Outcome]:
+    outcome = Outcome(refusals=list(decoded.refusals))
+    frames = _lay_out_samples(decoded.samples, sender, bounds, find_assets, outcome)
+    frames += _lay_out_columns(decoded.columns, sender, bounds, outcome)
+    if decoded.labelled is not None:
+        frames += _lay_out_labelled(decoded.labelled, sender, bounds, find_assets, outcome)
+    return frames, outcome
 
 
 def _lay_out_samples(

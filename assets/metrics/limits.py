@@ -135,7 +135,8 @@ def _count(
     wanted: Mapping[Place, SeriesKey],
     full: Mapping[str, int],
 ) -> None:
-    """Keep how many were refused, by sender and by the name that was full; both in one order for all."""
+    """Keep how many were refused, by the name that was full and by sender: first the names, and both in one order, as
+    those who count do (assets/metrics/catalogue.py), so that nobody waits in a ring."""
     counts = Counter((place.asset_id, wanted[place].agent_id) for place in refused)
     examples = {(place.asset_id, wanted[place].agent_id): _title(wanted[place]) for place in refused}
     rows = [
@@ -143,6 +144,10 @@ def _count(
         for asset, agent in sorted(counts, key=lambda sender: (sender[0].bytes, sender[1].bytes if sender[1] else b""))
     ]
     with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE metric_catalogue SET refused = refused + %s, refused_at = now() WHERE metric_name = %s",
+            [(full[name], name) for name in sorted(full)],
+        )
         cursor.executemany(
             """INSERT INTO metric_series_usage AS kept (asset_id, agent_id, refused, refused_at, example)
                SELECT asset.id, %(agent)s::uuid, %(number)s, now(), %(example)s FROM infrastructure_assets asset
@@ -153,10 +158,6 @@ def _count(
                 {"asset": asset, "agent": agent, "number": number, "example": example}
                 for asset, agent, number, example in rows
             ],
-        )
-        cursor.executemany(
-            "UPDATE metric_catalogue SET refused = refused + %s, refused_at = now() WHERE metric_name = %s",
-            [(full[name], name) for name in sorted(full)],
         )
 
 

@@ -41,7 +41,8 @@ _TAKEN = {
     "properties": {
         "success": {"type": "boolean"},
         "accepted": {"type": "integer"},
-        "rejected": {"type": "array", "items": _REFUSAL},
+        "rejected": {"type": "array", "items": _REFUSAL, "description": "By index, at most 1000."},
+        "rejected_total": {"type": "integer", "description": "How many were refused in all; left out where none was."},
     },
 }
 OPERATIONS: dict[str, dict[str, Any]] = {

@@ -34,6 +34,8 @@ DAY_MS = 24 * HOUR_MS
 # Longer spans are told from statistics, and very long ones from those of days, unless a caller decides.
 RAW_AT_MOST = timedelta(hours=48)
 HOURS_AT_MOST = timedelta(days=120)
+# Statistics that rows cannot tell are summed up again from samples: of so many series and a day at once.
+_SERIES_AT_ONCE = 500
 
 Resolution = Literal["raw", "hour", "day"]
 SPANS_MS: dict[Resolution, int] = {"hour": HOUR_MS, "day": DAY_MS}
@@ -213,11 +215,6 @@ def _extremes(series: list[Series], found: stored.Statistics, span_ms: int) -> S
     )
 
 
-def hourly_statistics(selector: Selector, start: datetime, end: datetime) -> stored.Statistics:
-    """`statistics_of` the hours of the series that `selector` names."""
-    return statistics_of(find_series(selector), start, end, "hour")
-
-
 def statistics_of(series: list[Series], start: datetime, end: datetime, resolution: Resolution) -> stored.Statistics:
     """(series id, start of the hour or day in ms, statistics as in blocks.STATISTICS) of each that touches (start, end]
     and has samples, ordered by series and time. What is in the head is summed up on the way."""
@@ -234,7 +231,57 @@ def statistics_of(series: list[Series], start: datetime, end: datetime, resoluti
     parts = [read_spans(places, first, end), fresh]
     ids, starts, table = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     order = np.lexsort((starts, ids))
-    return _combined(ids[order], starts[order] // span_ms * span_ms, table[order])
+    return _told_once(series, ids[order], starts[order] // span_ms * span_ms, table[order], resolution)
+
+
+def _told_once(
+    series: list[Series], ids: Ints, spans: Ints, table: Floats, resolution: Resolution
+) -> stored.Statistics:
+    """One row for each series and span.
+
+    Several stand where a series is in several layouts, where samples of a span at rest are in the head (late, sent
+    again, or moved while this reads), and for the hours of a day. Their samples may interleave and repeat, so that rows
+    do not add up: the hours are summed up from samples, the days from such hours.
+    """
+    begins = _begins(ids, spans)
+    several = np.diff(np.append(begins, len(ids))) > 1
+    if not several.any():
+        return ids, spans, table
+    held = np.maximum.reduceat(table[:, 0], begins)
+    told = [(ids[begins], spans[begins], _combined(ids, spans, table))]
+    for few, start, end in _runs(ids[begins][several], spans[begins][several], resolution):
+        told.append(from_finer([one for one in series if one.id in few], _moment(start), _moment(end), resolution))
+    ids, spans, table = (np.concatenate(columns) for columns in zip(*told, strict=True))
+    # Of days whose samples are gone the rows are all that there is.
+    known = np.append(held, table[len(held) :, 0])
+    order = np.lexsort((known, spans, ids))
+    order = order[np.append(_begins(ids[order], spans[order])[1:], len(order)) - 1]
+    return ids[order], spans[order], table[order]
+
+
+def _runs(ids: Ints, spans: Ints, resolution: Resolution) -> Iterator[tuple[set[int], int, int]]:
+    """Some series and the bounds [start, end) of spans that follow each other, within a day: what is read at once."""
+    span_ms = SPANS_MS[resolution]
+    distinct = np.unique(spans)
+    new = (np.diff(distinct) > span_ms) | (np.diff(distinct // DAY_MS) > 0)
+    for run in np.split(distinct, np.flatnonzero(new) + 1):
+        start, end = int(run[0]), int(run[-1]) + span_ms
+        found = np.unique(ids[(spans >= start) & (spans < end)]).tolist()
+        for at in range(0, len(found), _SERIES_AT_ONCE):
+            yield set(found[at : at + _SERIES_AT_ONCE]), start, end
+
+
+def from_finer(series: list[Series], start: datetime, end: datetime, resolution: Resolution) -> stored.Statistics:
+    """The statistics of [start, end): hours from samples, days from hours."""
+    before = timedelta(milliseconds=1)
+    if resolution == "hour":
+        samples = read_series(series, start - before, end - before)
+        ids = np.repeat([one.id for one in series], np.diff(samples.offsets))
+        return _summed_up(ids, samples.timestamps, samples.values)
+    ids, hours, table = statistics_of(series, start + before, end - before, "hour")
+    days = hours // DAY_MS * DAY_MS
+    begins = _begins(ids, days)
+    return ids[begins], days[begins], _combined(ids, days, table)
 
 
 def _begins(ids: Ints, starts: Ints) -> Ints:
@@ -242,16 +289,15 @@ def _begins(ids: Ints, starts: Ints) -> Ints:
     return np.flatnonzero(np.append(True, (ids[1:] != ids[:-1]) | (starts[1:] != starts[:-1]))[: len(ids)])
 
 
-def _combined(ids: Ints, starts: Ints, table: Floats) -> stored.Statistics:
-    """One row for each series and span: an hour is there twice where late samples wait in the head, or one series is in
-    several layouts; a day that is not summed up yet has its hours."""
-    begins = _begins(ids, starts)
-    if len(begins) == len(ids):
-        return ids, starts, table
+def _combined(ids: Ints, spans: Ints, table: Floats) -> Floats:
+    """The statistics of each series and span, of rows that follow each other in time."""
+    begins = _begins(ids, spans)
+    if not len(begins):
+        return table
     counted = _counted(ids, table)
     counted[begins] = table[begins, 6]
     last = np.append(begins[1:], len(ids)) - 1
-    joined = [
+    columns = [
         np.add.reduceat(table[:, 0], begins),
         np.add.reduceat(table[:, 1], begins),
         np.minimum.reduceat(table[:, 2], begins),
@@ -260,12 +306,13 @@ def _combined(ids: Ints, starts: Ints, table: Floats) -> stored.Statistics:
         table[last, 5],
         np.add.reduceat(counted, begins),
     ]
-    return ids[begins], starts[begins], np.column_stack(joined)
+    return np.column_stack(columns)
 
 
 def _summed_up(ids: Ints, timestamps: Ints, values: Floats) -> stored.Statistics:
-    """The hourly statistics of loose samples."""
+    """The hourly statistics of loose samples; an instant that a series has twice counts once."""
     order = np.lexsort((timestamps, ids))
+    order = order[_begins(ids[order], timestamps[order])]
     ids, spans, values = ids[order], timestamps[order] // HOUR_MS * HOUR_MS, values[order]
     if not len(ids):
         return ids, spans, np.empty((0, len(blocks.STATISTICS)))
@@ -288,9 +335,17 @@ def _summed_up(ids: Ints, timestamps: Ints, values: Floats) -> stored.Statistics
     return ids[begins], spans[begins], table
 
 
-_DERIVED = """SELECT layout.id FROM metric_layout layout
-              JOIN metric_series series ON series.asset_id = layout.asset_id AND series.id = layout.series_ids[1]
-              WHERE layout.asset_id = ANY(%(ids)s) AND series.collection_method = 'synthetic'"""
+# The layouts of assets (ids) that this server alone fills. A page that was read comes in one frame with what this
+# server says of it: that frame is a report. What was made is found apart from the layouts, so that the ids are not
+# looked through once more for each of these series.
+DERIVED = """WITH made AS MATERIALIZED (
+                 SELECT asset_id, id FROM metric_series
+                 WHERE asset_id = ANY(%(ids)s) AND collection_method = 'synthetic')
+             SELECT layout.id FROM metric_layout layout
+             JOIN made ON made.asset_id = layout.asset_id AND made.id = layout.series_ids[1]
+             WHERE NOT EXISTS (SELECT FROM unnest(layout.series_ids) AS cell (id)
+                               JOIN metric_series other ON other.asset_id = layout.asset_id AND other.id = cell.id
+                               WHERE other.collection_method <> 'synthetic')"""
 
 
 def last_reports(asset_ids: list[UUID], since: datetime) -> dict[UUID, datetime]:
@@ -300,7 +355,7 @@ def last_reports(asset_ids: list[UUID], since: datetime) -> dict[UUID, datetime]
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""WITH derived AS MATERIALIZED ({_DERIVED})
+            f"""WITH derived AS MATERIALIZED ({DERIVED})
                 SELECT wanted.id, coalesce(newest.ts, rested.ts) FROM unnest(%(ids)s::uuid[]) AS wanted (id)
                 LEFT JOIN LATERAL (SELECT ts FROM metric_frame
                                    WHERE asset_id = wanted.id AND ts > %(since)s
@@ -325,7 +380,7 @@ def reported_slots(asset_id: UUID, start: datetime, end: datetime, slot_ms: int)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""SELECT min(extract(epoch FROM ts) * 1000)::bigint FROM metric_frame
-                WHERE asset_id = %(asset)s AND ts > %(start)s AND ts <= %(end)s AND layout_id NOT IN ({_DERIVED})
+                WHERE asset_id = %(asset)s AND ts > %(start)s AND ts <= %(end)s AND layout_id NOT IN ({DERIVED})
                 GROUP BY floor(extract(epoch FROM ts) * 1000 / %(slot)s)""",
             parameters,
         )
@@ -333,7 +388,7 @@ def reported_slots(asset_id: UUID, start: datetime, end: datetime, slot_ms: int)
         cursor.execute(
             f"""SELECT times, instants FROM metric_block
                 WHERE asset_id = %(asset)s AND hour > %(first)s AND hour <= %(end)s
-                  AND layout_id NOT IN ({_DERIVED})""",
+                  AND layout_id NOT IN ({DERIVED})""",
             parameters,
         )
         found += [codec.decode_instants(bytes(times), count) for times, count in cursor.fetchall()]

@@ -229,10 +229,13 @@ def _stored(names: list[str], start: datetime, end: datetime, lateness: timedelt
     late_ids, late_timestamps = _back_filled(names, start, lateness)
     if not len(late_ids):
         return samples
-    late = set(zip(late_ids.tolist(), late_timestamps.tolist(), strict=True))
     ids = np.repeat(np.array([one.id for one in samples.series], dtype=np.int64), np.diff(samples.offsets))
-    cells = zip(ids.tolist(), samples.timestamps.tolist(), strict=True)
-    timely = np.fromiter((cell not in late for cell in cells), dtype=bool, count=len(ids))
+    # Millions of cells after an outage: a number for each, and no objects.
+    oldest = min(late_timestamps.min(), samples.timestamps.min(initial=late_timestamps.max()))
+    _, numbers = np.unique(np.concatenate([ids, late_ids]), return_inverse=True)
+    moments = np.concatenate([samples.timestamps, late_timestamps]) - oldest
+    cells = numbers * (moments.max() + 1) + moments
+    timely = ~np.isin(cells[: len(ids)], cells[len(ids) :])
     return assemble(samples.series, ids[timely], samples.timestamps[timely], samples.values[timely])
 
 

@@ -72,6 +72,9 @@ def expired_places(hour: datetime, assets: list[UUID], now: datetime) -> tuple[s
     """Of these assets' frames in `hour`, those that come too late to be kept: whole assets, and (asset, layout)."""
     if hour >= cutoff(1, now):
         return set(), set()
+    # The installation's own: the partition of their blocks is gone, or about to go.
+    if hour < cutoff(settings.METRIC_RETENTION_DAYS, now):
+        return set(assets), set()
     asked = [one for one in _asked() if hour < cutoff(one[0], now)]
     agents = [agent for _, _, agent in asked if agent is not None]
     with connection.cursor() as cursor:

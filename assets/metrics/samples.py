@@ -157,8 +157,9 @@ def _owners(series: list[Series], ids: Ints) -> Ints:
 
 
 def _in_order(owner: Ints, timestamps: Ints) -> bool:
-    step = np.diff(owner)
-    return not ((step < 0) | ((step == 0) & (np.diff(timestamps) <= 0))).any()
+    back = np.flatnonzero(timestamps[1:] <= timestamps[:-1])
+    # Few instants are followed by an earlier one; only there another series may begin.
+    return bool((owner[back] < owner[back + 1]).all() and (owner[1:] >= owner[:-1]).all())
 
 
 def _order(owner: Ints, timestamps: Ints) -> Ints:

@@ -5,7 +5,8 @@ Where most series of the frames are wanted these are fetched whole, in few rows;
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +15,9 @@ from uuid import UUID
 import numpy as np
 import psycopg
 from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.dispatch import receiver
 from numpy.typing import NDArray
 
 from assets.metrics import blocks, codec
@@ -52,8 +56,8 @@ class Places:
 
     def parameters(self, start: datetime, end: datetime) -> dict[str, Any]:
         found: dict[str, Any] = {
-            "assets": list({layout.asset_id for layout in self.layouts}),
-            "layouts": [layout.id for layout in self.layouts],
+            "assets": _array({layout.asset_id for layout in self.layouts}),
+            "layouts": _array(layout.id for layout in self.layouts),
             "start": start,
             "end": end,
             # Only a value prunes partitions before each of them is planned; computed in SQL it does not.
@@ -67,8 +71,8 @@ class Places:
                 for layout in self.layouts
                 for place, series in zip(layout.places.tolist(), layout.series_ids.tolist(), strict=True)
             ]
-            # One cell is given as constants, which halves the time to plan a month of partitions.
-            columns = cells[0] if len(cells) == 1 else [list(column) for column in zip(*cells, strict=True)]
+            # One cell is given as constants: no join then.
+            columns = map(str, cells[0]) if len(cells) == 1 else map(_array, zip(*cells, strict=True))
             found |= dict(zip(("cell_assets", "cell_layouts", "cell_places", "cell_series"), columns, strict=True))
         return found
 
@@ -82,16 +86,24 @@ class Places:
                          %(cell_series)s::bigint[]) AS wanted (asset_id, layout_id, place, series_id)"""
 
 
+def _array(values: Iterable[int | UUID]) -> str:
+    """An array as PostgreSQL writes it: a list would be turned into that one by one, and its type would depend on how
+    large its numbers are, which makes another statement to prepare."""
+    return f"{{{','.join(map(str, values))}}}"
+
+
 def places_of(series: Sequence[Series]) -> Places:
+    # The cast is what lets PostgreSQL look ids up by their hash: arrays come as int4[], and of another type than the
+    # column they are searched from end to end for every series of every layout.
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT layout.asset_id, layout.id, cardinality(layout.series_ids),
                       array_agg(cell.series_id ORDER BY cell.place), array_agg(cell.place ORDER BY cell.place)
                FROM metric_layout layout
                CROSS JOIN LATERAL unnest(layout.series_ids) WITH ORDINALITY AS cell (series_id, place)
-               WHERE layout.asset_id = ANY(%s) AND cell.series_id = ANY(%s)
+               WHERE layout.asset_id = ANY(%s::uuid[]) AND cell.series_id = ANY(%s::bigint[])
                GROUP BY layout.asset_id, layout.id""",
-            [list({one.asset_id for one in series}), [one.id for one in series]],
+            [_array({one.asset_id for one in series}), _array(one.id for one in series)],
         )
         return Places(
             [
@@ -108,12 +120,21 @@ _NUMBER = np.dtype([("length", ">i4"), ("value", ">f8")])
 _ARRAY_HEAD = 20
 
 
+@receiver(connection_created)
+def prepare_statements(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Statements of this module are planned once a connection, for any parameters: planning over the partitions of a
+    month takes longer than reading one series there. Only they are prepared, by asking for it."""
+    if connection.vendor == "postgresql":
+        connection.connection.prepare_threshold = sys.maxsize
+        connection.connection.execute("SET plan_cache_mode = force_generic_plan")
+
+
 def _rows(query: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     connection.ensure_connection()
     # Django's cursors speak text, in which every byte of a column is two.
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.format = psycopg.pq.Format.BINARY
-        return cursor.execute(query, parameters).fetchall()
+        return cursor.execute(query, parameters, prepare=True).fetchall()
 
 
 def _milliseconds(postgres: NDArray[Any]) -> Ints:
@@ -130,7 +151,7 @@ def read_head(places: Places, start: datetime, end: datetime) -> Cells:
         f"""SELECT int8send(wanted.series_id) || timestamptz_send(frame.ts) || float8send(frame."values"[wanted.place])
             FROM metric_frame frame
             JOIN {places.wanted} ON wanted.asset_id = frame.asset_id AND wanted.layout_id = frame.layout_id
-            WHERE frame.ts > %(start)s AND frame.ts <= %(end)s AND frame.asset_id = ANY(%(assets)s)
+            WHERE frame.ts > %(start)s AND frame.ts <= %(end)s AND frame.asset_id = ANY(%(assets)s::uuid[])
               AND frame."values"[wanted.place] <> 'NaN'""",
         parameters,
     )
@@ -139,7 +160,8 @@ def read_head(places: Places, start: datetime, end: datetime) -> Cells:
 
 
 _FRAMES = """SELECT layout_id, ts AS at, "values" AS numbers FROM metric_frame
-             WHERE asset_id = ANY(%(assets)s) AND ts > %(start)s AND ts <= %(end)s AND layout_id = ANY(%(layouts)s)"""
+             WHERE asset_id = ANY(%(assets)s::uuid[]) AND layout_id = ANY(%(layouts)s::bigint[])
+               AND ts > %(start)s AND ts <= %(end)s"""
 
 
 def _by_layout(places: Places, rows: str, parameters: dict[str, Any]) -> Iterator[tuple[_Layout, Ints, Floats]]:
@@ -188,13 +210,13 @@ def read_blocks(places: Places, start: datetime, end: datetime) -> Cells:
         columns = _Columns(ids, np.arange(len(rows)), begins, begins + sizes)
     ids, timestamps, values = _unpacked(columns, packed, [(row[2], row[1]) for row in rows])
     first_ms, last_ms = int(start.timestamp() * 1000), int(end.timestamp() * 1000)
-    kept = (timestamps > first_ms) & (timestamps <= last_ms) & ~np.isnan(values)
-    return (ids, timestamps, values) if kept.all() else (ids[kept], timestamps[kept], values[kept])
+    kept = np.flatnonzero((timestamps > first_ms) & (timestamps <= last_ms) & (values == values))
+    return (ids, timestamps, values) if len(kept) == len(ids) else (ids[kept], timestamps[kept], values[kept])
 
 
 # An array's binary form is read by NumPy at once, as psycopg would element by element.
 _WHOLE_BLOCKS = """SELECT layout_id, instants, times, array_send(ends), "columns" FROM metric_block
-                   WHERE asset_id = ANY(%(assets)s) AND layout_id = ANY(%(layouts)s)
+                   WHERE asset_id = ANY(%(assets)s::uuid[]) AND layout_id = ANY(%(layouts)s::bigint[])
                      AND hour > %(first)s AND hour <= %(end)s"""
 
 
@@ -205,7 +227,7 @@ def _columns_of_blocks(places: Places) -> str:
         FROM metric_block block
         JOIN {places.wanted} ON wanted.asset_id = block.asset_id AND wanted.layout_id = block.layout_id
         CROSS JOIN LATERAL (SELECT coalesce(block.ends[wanted.place - 1], 0)) AS begins (at)
-        WHERE block.hour > %(first)s AND block.hour <= %(end)s AND block.asset_id = ANY(%(assets)s)"""
+        WHERE block.hour > %(first)s AND block.hour <= %(end)s AND block.asset_id = ANY(%(assets)s::uuid[])"""
 
 
 _ELEMENT = np.dtype([("length", ">i4"), ("value", ">i4")])
@@ -255,18 +277,18 @@ def _unpacked(columns: _Columns, packed: bytes, times: list[tuple[bytes, int]]) 
 
 
 _HOURS = """SELECT asset_id, layout_id, hour AS at, statistics AS numbers FROM metric_block
-            WHERE asset_id = ANY(%(assets)s) AND layout_id = ANY(%(layouts)s)
+            WHERE asset_id = ANY(%(assets)s::uuid[]) AND layout_id = ANY(%(layouts)s::bigint[])
               AND hour >= %(start)s AND hour <= %(end)s"""
 # Of a day that is due the daily row is old or not there yet: its hours tell.
 _DAYS = """SELECT asset_id, layout_id, day::timestamp AT TIME ZONE 'UTC' AS at, statistics AS numbers
            FROM metric_daily daily
-           WHERE asset_id = ANY(%(assets)s) AND layout_id = ANY(%(layouts)s)
+           WHERE asset_id = ANY(%(assets)s::uuid[]) AND layout_id = ANY(%(layouts)s::bigint[])
              AND day >= %(start_day)s AND day <= %(end_day)s
              AND NOT EXISTS (SELECT FROM metric_daily_due due
                              WHERE due.asset_id = daily.asset_id AND due.day = daily.day)
            UNION ALL
            SELECT asset_id, layout_id, hour, statistics FROM metric_block block
-           WHERE asset_id = ANY(%(assets)s) AND layout_id = ANY(%(layouts)s)
+           WHERE asset_id = ANY(%(assets)s::uuid[]) AND layout_id = ANY(%(layouts)s::bigint[])
              AND hour >= %(start)s AND hour <= %(end)s
              AND EXISTS (SELECT FROM metric_daily_due due
                          WHERE due.asset_id = block.asset_id AND due.day = (block.hour AT TIME ZONE 'UTC')::date)"""

@@ -11,6 +11,7 @@ import math
 import re
 import zlib
 from collections.abc import Callable, Sized
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -26,6 +27,9 @@ from assets.metrics.identity import COLLECTION_METHODS, METRIC_TYPES, SeriesKey
 from assets.metrics.labelled import Labelled
 
 MAX_SAMPLES_PER_REQUEST = 1_000_000
+# One body may hold several gzip members or zstd frames, each of which costs a copy of those behind it.
+_MOST_MEMBERS = 100
+_MAX_WINDOW = 1 << 27
 
 
 class Malformed(Exception):
@@ -151,14 +155,25 @@ def _plain(body: bytes, limit: int) -> bytes:
 
 
 def _gunzip(body: bytes, limit: int) -> bytes:
-    unpacker = zlib.decompressobj(wbits=31)
-    try:
-        unpacked = unpacker.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise Malformed(f"the body is not gzip: {error}") from error
-    if len(unpacked) <= limit and not unpacker.eof:
-        raise Malformed("the gzip body is cut off")
-    return unpacked
+    parts, left = [], limit + 1
+    for _ in range(_MOST_MEMBERS):
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            parts.append(unpacker.decompress(body, left))
+        except zlib.error as error:
+            raise Malformed(f"the body is not gzip: {error}") from error
+        left -= len(parts[-1])
+        if left <= 0:
+            break
+        if not unpacker.eof:
+            raise Malformed("the gzip body is cut off")
+        # Zeros may fill the end of the last member.
+        body = unpacker.unused_data.lstrip(b"\0")
+        if not body:
+            break
+    else:
+        raise Malformed(f"the body has more than {_MOST_MEMBERS} gzip members; send it as one")
+    return b"".join(parts)
 
 
 def _unzstd(body: bytes, limit: int) -> bytes:
@@ -166,11 +181,30 @@ def _unzstd(body: bytes, limit: int) -> bytes:
         size = zstandard.get_frame_parameters(body).content_size
         if 0 < size <= limit:
             # A frame that says its size is unpacked at once, several times faster than by a stream.
-            return zstandard.ZstdDecompressor().decompress(body, max_output_size=limit)
-        with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(io.BytesIO(body)) as stream:
-            return bytes(stream.read(limit + 1))
+            with suppress(zstandard.ZstdError):  # unless there are more frames
+                return zstandard.ZstdDecompressor().decompress(body, max_output_size=limit, allow_extra_data=False)
+        unpacker = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
+        with unpacker.stream_reader(io.BytesIO(body), read_across_frames=True) as stream:
+            unpacked = bytes(stream.read(limit + 1))
+        if len(unpacked) <= limit:
+            _refuse_cut_off(body)
+        return unpacked
     except zstandard.ZstdError as error:
         raise Malformed(f"the body is not zstd: {error}") from error
+
+
+def _refuse_cut_off(body: bytes) -> None:
+    """Raises Malformed where a zstd frame has no end. A reader does not tell, and what tells it does not stop at a
+    limit: ask once it is known that the frames unpack to less."""
+    for _ in range(_MOST_MEMBERS):
+        unpacker = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompressobj()
+        unpacker.decompress(body)
+        if not unpacker.eof:
+            raise Malformed("the zstd body is cut off")
+        body = unpacker.unused_data
+        if not body:
+            return
+    raise Malformed(f"the body has more than {_MOST_MEMBERS} zstd frames; send it as one")
 
 
 def _unsnappy(body: bytes, limit: int) -> bytes:
@@ -293,7 +327,7 @@ def _key_of(given: JsonSample) -> SeriesKey | tuple[str, str]:
             given.metric_name,
             given.metric_type,
             given.metric_unit or "",
-            given.metric_labels,
+            {name: value for name, value in labels if value},  # in queries an empty label is none
             given.collection_method,
         )
         if problem := key.problem():

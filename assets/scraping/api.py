@@ -35,6 +35,13 @@ class ScrapeJobSerializer(StrictSerializer):
         ]  # fmt: skip
         read_only_fields = ["last_refresh_at", "last_refresh_error", "created_at", "updated_at"]
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A new job's timeout that is not sent is at most its interval."""
+        if self.instance is None and "scrape_interval" in attrs and "scrape_timeout" not in attrs:
+            usual = ScrapeJob._meta.get_field("scrape_timeout").default
+            attrs["scrape_timeout"] = min(usual, attrs["scrape_interval"])
+        return super().validate(attrs)
+
 
 class ScrapeJobFilters(filters.FilterSet):
     q = filters.CharFilter(field_name="job_name", lookup_expr="icontains")

@@ -49,7 +49,7 @@ def groups_from_json(body: bytes) -> list[TargetGroup]:
     """Raises BadList."""
     try:
         return msgspec.json.decode(body, type=list[TargetGroup])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadList(f"this is no JSON list of targets and labels: {error}") from error
 
 

@@ -10,8 +10,9 @@ from msgspec import Meta
 from assets.scraping.discovery import LabelName, LabelValue, TargetGroup
 from wedsync_monitor.structures import Secret
 
-HeaderName = Annotated[str, Meta(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}$")]
-HeaderValue = Annotated[Secret, Meta(pattern=r"^[\x20-\x7e]*$", max_length=8000)]
+# `$` alone would let a line break through at the end.
+HeaderName = Annotated[str, Meta(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}$(?!\n)")]
+HeaderValue = Annotated[Secret, Meta(pattern=r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$(?!\n)", max_length=8000)]
 JobLabels = Annotated[dict[LabelName, LabelValue], Meta(max_length=20)]
 StaticTargets = Annotated[list[TargetGroup], Meta(max_length=1000)]
 

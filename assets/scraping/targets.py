@@ -17,6 +17,7 @@ import msgspec
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
+from django.db.models.functions import Now
 
 from assets.metrics import wire
 from assets.metrics.protocols import mapping
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 LIST_TIMEOUT_SECONDS = 10.0
 # A target that a list no longer has is remembered for so long.
 FORGET_AFTER = timedelta(days=1)
+# A list whose names change all the time fills no more than this of the list of assets.
+MAX_MADE_AN_HOUR = 500
 _JOBS_AT_ONCE = 50
 _MAX_ERROR = 500
 
@@ -75,15 +78,17 @@ def _ask(fetcher: Fetcher, job: ScrapeJob) -> Future[Fetched] | None:
 
 def _refresh(job: ScrapeJob, answer: Future[Fetched] | None, now: datetime) -> None:
     try:
-        found = discovery.targets_of(_groups(job, answer), job.scheme, job.metrics_path)
+        keep(job, discovery.targets_of(_groups(job, answer), job.scheme, job.metrics_path), now)
     except (BadList, Forbidden, Unreachable, OSError) as error:
-        ScrapeJob.objects.filter(pk=job.pk).update(last_refresh_error=str(error)[:_MAX_ERROR])
-        return
-    try:
-        keep(job, found, now)
+        _note_error(job, error)
     except Exception as error:  # one job's trouble must not stop the others'
-        log.exception("the targets of %s could not be kept", job)
-        ScrapeJob.objects.filter(pk=job.pk).update(last_refresh_error=str(error)[:_MAX_ERROR])
+        log.exception("the targets of %s could not be brought up to date", job)
+        _note_error(job, error)
+
+
+def _note_error(job: ScrapeJob, error: Exception) -> None:
+    told = str(error).replace("\0", "")[:_MAX_ERROR]
+    ScrapeJob.objects.filter(pk=job.pk).update(last_refresh_error=told or type(error).__name__)
 
 
 def _groups(job: ScrapeJob, answer: Future[Fetched] | None) -> list[TargetGroup]:
@@ -203,7 +208,7 @@ def _owners(job: ScrapeJob, found: Sequence[Target]) -> dict[str, _Owner]:
     wanted = {name for name in names.values() if name}
     known = {one.asset_name: one for one in InfrastructureAsset.objects.filter(asset_name__in=wanted)}
     if job.create_assets:
-        known |= _create(job, sorted(wanted - set(known)))
+        known |= _create(job, sorted(wanted - set(known))[: _room(job)])
     return {url: _owner(job, name, known) for url, name in names.items()}
 
 
@@ -213,6 +218,8 @@ def _owner(job: ScrapeJob, name: str | None, known: dict[str, InfrastructureAsse
     if name is None:
         label = f"a label {job.asset_label}" if job.asset_label else "an asset in the job, or a label asset"
         return _Owner(None, f"nothing names its asset; give it {label}")
+    if job.create_assets:
+        return _Owner(None, f"no asset has the name {name!r} yet: a job makes at most {MAX_MADE_AN_HOUR} in an hour")
     return _Owner(None, f"no asset has the name {name!r}; register it, or let the job make assets")
 
 
@@ -222,6 +229,14 @@ def _name_of(job: ScrapeJob, target: Target) -> str | None:
     if job.asset_label:
         return labels.get(job.asset_label)
     return mapping.owner({"instance": target.address, **labels})[0]
+
+
+def _room(job: ScrapeJob) -> int:
+    """How many assets the job may make now; whoever asks holds the job's row."""
+    lately = InfrastructureAsset.objects.filter(
+        created_at__gt=Now() - timedelta(hours=1), configuration__discovered__job=str(job.pk)
+    )
+    return max(MAX_MADE_AN_HOUR - lately.count(), 0)
 
 
 def _create(job: ScrapeJob, names: Sequence[str]) -> dict[str, InfrastructureAsset]:
@@ -235,6 +250,7 @@ def _create(job: ScrapeJob, names: Sequence[str]) -> dict[str, InfrastructureAss
                     "asset_category": "compute",
                     "environment": job.environment,
                     "tags": ["discovered:scrape"],
+                    "configuration": {"discovered": {"job": str(job.pk), "label": job.job_name}},
                 },
             )
     return made

@@ -1,4 +1,4 @@
-// Draws every [data-chart-url] with uPlot, and fills the table beside it.
+// Draws every [data-chart-url] and [data-chart-json] with uPlot, and fills the table beside it.
 (function () {
   "use strict";
   const COLOURS = ["#4299e1", "#f59f00", "#2fb344", "#d6336c", "#ae3ec9", "#0ca678", "#f76707", "#66a80f"];
@@ -47,6 +47,18 @@
     return isNaN(value) ? [] : [{ label: "Threshold", unit, limit: true, points: answer.span.map((stamp) => [stamp, value]) }];
   }
 
+  // What was expected, as two edges that the chart fills between.
+  function edgesOf(answer, unit) {
+    return (answer.bands || []).flatMap((band) => [2, 1].map((place) => ({
+      label: band.label + (place === 2 ? " up to" : " from"), unit, edge: true, points: band.points.map((point) => [point[0], point[place]]),
+    })));
+  }
+
+  function strokeOf(one, place) {
+    if (one.edge) { return style("--tone-none"); }
+    return one.limit ? style("--tone-bad") : COLOURS[place % COLOURS.length];
+  }
+
   // As wide as the range that was asked for, however little of it has data; a part that is dragged open, as it is.
   function spanOf(answer, stamps) {
     const ends = answer.span.map((stamp) => stamp / 1000);
@@ -82,7 +94,7 @@
     }
     node.classList.remove("chart-empty");
     const unit = series[0].unit;
-    const drawn = [...series.map(withGaps), ...limitOf(node, answer, unit)];
+    const drawn = [...series.map(withGaps), ...limitOf(node, answer, unit), ...edgesOf(answer, unit).map(withGaps)];
     const columns = align(drawn);
     const axis = { stroke: style("--tone-none"), grid: { stroke: "rgb(128 128 128 / 20%)", width: 1 }, ticks: { show: false } };
     const options = {
@@ -93,32 +105,45 @@
       axes: [axis, { ...axis, size: 84, values: (plot, ticks) => ticks.map((tick) => format(tick, unit)) }],
       series: [{}, ...drawn.map((one, place) => ({
         label: one.label,
-        stroke: one.limit ? style("--tone-bad") : COLOURS[place % COLOURS.length],
-        width: 1.5,
+        stroke: strokeOf(one, place),
+        width: one.edge ? 0.5 : 1.5,
         dash: one.limit ? [6, 4] : undefined,
         spanGaps: false,
-        points: { show: !one.limit && one.points.length < 30 },
+        points: { show: !one.limit && !one.edge && one.points.length < 30 },
         value: (plot, value) => format(value, one.unit),
       }))],
     };
+    const edges = drawn.flatMap((one, place) => (one.edge ? [place + 1] : []));
+    options.bands = edges.flatMap((place, number) => (number % 2 ? [] : [{ series: [place, edges[number + 1]], fill: "rgb(128 128 128 / 20%)" }]));
     node.plot?.destroy();
     node.plot = new uPlot(options, columns, node);
   }
 
+  // The API says why, and what to ask for instead.
+  function refused(answer) {
+    return answer.json().then((problem) => Promise.reject({ reason: `The chart could not be loaded: ${problem.detail}` }));
+  }
+
   function load(node) {
+    if (node.dataset.chartJson) {
+      node.answer = JSON.parse(document.getElementById(node.dataset.chartJson).textContent);
+      draw(node, node.answer);
+      return;
+    }
     fetch(node.dataset.chartUrl, { headers: { Accept: "application/json" } })
-      .then((answer) => (answer.ok ? answer.json() : Promise.reject(answer.status)))
+      .then((answer) => (answer.ok ? answer.json() : refused(answer)))
       .then((answer) => { node.answer = answer; draw(node, answer); })
-      .catch(() => { if (!node.answer) { node.textContent = "The chart could not be loaded"; } });
+      .catch((error) => { if (!node.answer) { node.textContent = error.reason || "The chart could not be loaded"; } });
   }
 
   function each(visit) {
-    document.querySelectorAll("[data-chart-url]").forEach(visit);
+    document.querySelectorAll("[data-chart-url], [data-chart-json]").forEach(visit);
   }
 
   document.addEventListener("DOMContentLoaded", () => {
     each(load);
     document.body.addEventListener("refresh", () => each(load));
+    document.body.addEventListener("htmx:afterSwap", (event) => event.detail.target.querySelectorAll("[data-chart-json]").forEach(load));
     document.addEventListener("theme", () => each((node) => node.answer && draw(node, node.answer)));
     let pending;
     window.addEventListener("resize", () => {

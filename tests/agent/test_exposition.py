@@ -6,6 +6,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from wedsync_agent.collectors import exporter
 from wedsync_agent.exposition import Unreadable, named, parse, with_labels
 
 OPENMETRICS = """\
@@ -62,6 +63,13 @@ def test_lines_past_the_limit_are_counted():
 def test_a_targets_labels_win_and_what_was_said_is_kept():
     found = with_labels({"instance": "inner", "queue": "mail", "empty": ""}, {"instance": "web:1", "job": "node"})
     assert found == {"exported_instance": "inner", "queue": "mail", "instance": "web:1", "job": "node"}
+
+
+def test_a_label_named_asset_is_kept_under_a_name_that_nothing_else_has():
+    assert with_labels({"asset": "A1", "exported_asset": "x"}, {}) == {
+        "exported_exported_asset": "A1", "exported_asset": "x",
+    }  # fmt: skip
+    assert exporter.parse('m{asset="A1"} 1').readings[0].labels == {"exported_asset": "A1"}
 
 
 LABELS = st.dictionaries(st.text("ab_", min_size=1, max_size=5), st.text(max_size=20), max_size=5)

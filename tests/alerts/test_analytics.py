@@ -8,15 +8,20 @@ import pytest
 
 from alerts import analytics
 from alerts.models import AlertInstance
+from assets.spans import Span
+from tests.pages import opened, queries_of
+from wedsync_monitor.policy import Role
 
 pytestmark = pytest.mark.usefixtures("database")
 # A Saturday, in the season.
 SATURDAY = datetime(2026, 6, 13, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+MONTH = Span(SATURDAY - timedelta(days=30), SATURDAY)
+PAGE = "/admin/monitoring/alerts/analytics"
 
 
 def analysed() -> dict:
-    return analytics.analyse(AlertInstance.objects.all(), SATURDAY)
+    return analytics.analyse(AlertInstance.objects.all(), MONTH)
 
 
 def resolved_after(minutes: float, began: datetime, **columns) -> dict:
@@ -97,3 +102,54 @@ def test_what_recurs_at_an_hour_and_on_a_day_is_a_pattern(alert):
     assert (hour["pattern_type"], hour["frequency"], hour["impact_score"]) == ("time_of_day", 12, 1.0)
     assert hour["description"] == "12 of 12 alerts began from 10:00 to 10:59 UTC."
     assert (day["pattern_type"], day["description"]) == ("day_of_week", "12 of 12 alerts began on Saturdays (UTC).")
+
+
+def test_an_alert_that_a_person_marked_is_a_false_positive_however_long_it_lasted(alert):
+    alert(**resolved_after(60, SATURDAY - timedelta(days=1), resolution_type="manual", false_positive=True))
+    alert(**resolved_after(60, SATURDAY - timedelta(days=1), resolution_type="manual"))
+    assert analysed()["alert_statistics"]["false_positive_rate"] == 50.0
+
+
+def test_rules_that_open_together_are_a_pattern_and_those_that_meet_by_chance_are_not(alert, rule):
+    cpu, disk, lone = rule("cpu"), rule("disk"), rule("lone")
+    for day in range(12):
+        began = SATURDAY - timedelta(days=2 * day + 1, hours=day)
+        alert(alert_rule=cpu, first_triggered_at=began)
+        alert(alert_rule=disk, first_triggered_at=began + MINUTE)
+        alert(alert_rule=lone, first_triggered_at=began + timedelta(hours=6))
+    (found,) = [one for one in analysed()["alert_patterns"] if one["pattern_type"] == "co_occurrence"]
+    assert (found["frequency"], found["impact_score"]) == (12, 1.0)
+    assert {"cpu", "disk"} <= set(found["description"].split())
+
+
+def test_days_without_alerts_count_none_and_have_no_times(alert):
+    alert(**resolved_after(30, SATURDAY - timedelta(days=1), resolution_type="auto"))
+    week = Span(SATURDAY - timedelta(days=7), SATURDAY)
+    rows = AlertInstance.objects.all()
+    alerts, _ = analytics.chart(rows, week, "alerts")["series"]
+    assert [value for _, value in alerts["points"]] == [0, 0, 0, 0, 0, 0, 1, 0]
+    assert [len(one["points"]) for one in analytics.chart(rows, week, "times")["series"]] == [0, 1]
+
+
+def test_the_page_shows_the_span_of_its_address_and_gives_each_table_as_csv(alert, asset, signed_in):
+    where = asset("=web")
+    alert(where, first_triggered_at=SATURDAY - timedelta(days=1))
+    client = signed_in(Role.VIEWER)
+    query = {"from": "2026-06-01T00:00:00Z", "to": "2026-06-30T00:00:00Z"}
+    page = opened(client, PAGE, query)
+    assert "=web" in page.text
+    assert "Mean time to resolve –" in page.text
+    assert "None in this time" in opened(client, PAGE, {"range": "24h"}).text
+    assert "send one of" in opened(client, PAGE, {"range": "1y"}).text
+    rows = client.get(f"{PAGE}/export", query | {"table": "assets"}).content.decode().splitlines()
+    assert rows == ["asset_name,alert_count,critical_alerts,avg_resolution_time", "'=web,1,0,"]
+    for refused in ({"range": "1y"}, {"table": "nothing"}):
+        assert client.get(f"{PAGE}/export", refused).status_code == 400
+    assert queries_of(client, PAGE) <= 16
+
+
+def test_what_cannot_be_analysed_says_what_to_send(api):
+    client = api(Role.VIEWER)
+    for url in ("?range=1y", "?day=1", "/chart?chart=x", "/chart?from=2026-01-01"):
+        assert client.get(f"/api/monitoring/alerts/analytics{url}").status_code == 400
+    assert client.get("/api/monitoring/alerts/analytics/chart?range=7d").json()["series"][0]["label"] == "Alerts"

@@ -377,14 +377,6 @@ def test_the_configuration_protects_a_rule_in_use_too(signed_in, rule, alert):
     assert type(one).objects.filter(pk=one.pk).exists()
 
 
-@pytest.mark.parametrize(("kind", "evaluated"), [("absence", True), ("anomaly", False), ("composite", True)])
-def test_a_rule_of_a_type_that_is_not_evaluated_says_so_at_once(sre, kind, evaluated):
-    answer = sre.post(URL, HIGH_CPU | {"alert_type": kind, "asset_filter": {}}, format="json")
-    assert answer.status_code == 201
-    notice = answer.json()["notice"]
-    assert notice is None if evaluated else "not evaluated" in notice
-
-
 def test_a_composite_rule_that_cannot_be_meant_is_refused_by_field(sre):
     body = HIGH_CPU | {"alert_type": "composite", "composite_config": {"require": "at_least"}}
     assert fields_of(sre.post(URL, body, format="json")) == {"composite_config"}

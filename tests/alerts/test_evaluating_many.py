@@ -14,7 +14,7 @@ from alerts import claims, evaluation, lag, transitions
 from alerts.claims import Claims
 from alerts.lifecycle import Finding, Observation, Terms
 from alerts.models import AlertEvent, AlertInstance, AlertRule, NotificationDelivery, RuleEvaluation
-from alerts.transitions import Outcome, Subject
+from alerts.transitions import Outcome, Subject, door
 from assets.metrics import ingestion, recent
 from assets.metrics.identity import SeriesKey
 from assets.metrics.wire import Sample
@@ -49,7 +49,7 @@ def observe(found: Any, now: Any, standing: Any = set) -> Outcome:
 
 
 def test_two_evaluators_that_find_the_same_open_every_alert_once(asset, rule, now, monkeypatch):
-    monkeypatch.setattr(transitions, "BATCH", 3)
+    monkeypatch.setattr(door, "BATCH", 3)
     one, hosts = rule(), [asset(f"host-{number}") for number in range(10)]
     told, both = [], threading.Barrier(2)
 

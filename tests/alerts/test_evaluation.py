@@ -7,12 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
 from alerts import evaluation, readings, transitions
+from alerts.conditions import MetricCondition
 from alerts.models import AlertInstance, AlertRule, MaintenanceWindow, NotificationDelivery
+from alerts.selection import active_assets
 from assets.metrics import ingestion
+from assets.metrics.compaction import compact
 from assets.metrics.identity import SeriesKey
 from assets.metrics.wire import Sample
 from wedsync_monitor.policy import Role
@@ -266,6 +269,40 @@ def test_a_window_with_more_samples_than_memory_is_refused_for_its_rule_alone(as
     assert "shorten time_window" in greedy.evaluation.last_error
 
 
+def test_long_windows_are_not_all_in_memory_at_once(asset, measured, now, monkeypatch):
+    web = asset()
+    for number in range(3):
+        for ago in range(20, 100, 20):
+            measured(web, number, now - timedelta(minutes=ago), f"m{number}")
+    monkeypatch.setattr(readings, "MOST_SAMPLES", 8)
+    windows = [readings.Window(f"m{number}", 7200, timedelta(0)) for number in range(3)]
+    held = readings.Readings(windows, active_assets(), now)
+    for _ in range(2):
+        for number in range(3):
+            condition = MetricCondition(metric_name=f"m{number}", operator="gt", threshold=0, time_window=7200)
+            assert held.column(condition, timedelta(0)).values.tolist() == [number]
+            assert sum(len(one.samples.values) for one in held._long.values()) <= 8
+
+
+@pytest.mark.parametrize("time_window", [1200, 7200])
+def test_a_metric_that_cannot_be_read_fails_its_own_rules_alone(asset, rule, measured, now, time_window):
+    """A broken block of one asset and metric."""
+    web, db = asset("web-01"), asset("db-01")
+    at = now.replace(minute=5, second=0, microsecond=0)
+    measured(web, 99, at - timedelta(minutes=10))
+    measured(db, 99, at - timedelta(minutes=10), "disk_usage_percent")
+    compact(at + timedelta(minutes=10))
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE metric_block SET times = '' WHERE asset_id = %s", [db.pk])
+    good = rule("good", metric_conditions=[disk(metric_name="cpu_usage_percent", time_window=1200)])
+    broken = rule("broken", metric_conditions=[disk(time_window=time_window)])
+    evaluate(at)
+    assert AlertInstance.objects.get().alert_rule == good
+    broken.refresh_from_db()
+    assert broken.evaluation.last_error
+    assert broken.evaluation.next_evaluation_at > at
+
+
 def test_back_filled_samples_page_nobody(asset, rule, measured, now):
     web = asset()
     rule()
@@ -327,14 +364,6 @@ def test_a_rule_that_was_changed_is_evaluated_at_once(asset, rule, measured, now
     one.save()
     evaluation.evaluate_due(now + timedelta(seconds=10))
     assert AlertInstance.objects.get().status == "open"
-
-
-def test_rules_of_types_that_are_not_evaluated_say_so(asset, rule, now):
-    asset()
-    one = rule(alert_type="anomaly")
-    evaluate(now)
-    one.refresh_from_db()
-    assert "not evaluated" in one.evaluation.last_error
 
 
 def test_missed_evaluations_are_made_up_once(asset, rule, now):

@@ -102,7 +102,7 @@ def test_only_the_assets_of_the_rule_count(asset, history, now):
 
 
 def test_what_cannot_be_tried_is_refused_with_what_to_send(asset, history, now, monkeypatch):
-    with pytest.raises(preview.Refused, match="only threshold rules"):
+    with pytest.raises(preview.Refused, match="only threshold and anomaly rules"):
         preview.of_rule(hot(alert_type="absence"), 1, now)
     history(asset("busy"), [90])
     with pytest.raises(preview.Refused, match="send fewer days"):

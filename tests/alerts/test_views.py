@@ -328,17 +328,6 @@ def test_rules_that_tell_nobody_match_nothing_or_saw_nothing_are_marked(sre, ass
     assert "Tells nobody." in page.text
 
 
-@pytest.mark.parametrize("kind", ["anomaly"])
-def test_a_rule_that_is_not_evaluated_says_so(sre, kind):
-    rule = stored.rule(1)
-    rule.alert_type = kind
-    rule.save()
-    assert "stored only" in opened(sre, RULES).text
-    page = opened(sre, reverse("console:rule", args=[rule.pk]))
-    assert f"Type: {kind.capitalize()}" in page.text
-    assert f"Rules of type {kind} are stored only" in page.text
-
-
 @pytest.mark.parametrize("role", Role)
 def test_a_test_message_is_sent_by_those_who_manage_rules_and_tells_how_each_went(signed_in, mailoutbox, role):
     rule, client = stored.rule(1), signed_in(role)

@@ -90,7 +90,6 @@ def test_series_are_chosen_by_asset_metric_and_label(web, asset, ask, now):
     store(other, now, Sample(str(other.pk), SeriesKey("cpu"), at(now, 0), 9.0))
     assert {row["asset_name"] for row in lines(ask(format="csv", asset=str(other.pk)))} == {"db-01"}
     assert len(lines(ask(format="csv", metric="cpu", label="core=plain", range="6h"))) == 10
-    assert lines(ask(format="csv", metric="nothing")) == []
 
 
 @pytest.mark.parametrize(
@@ -109,6 +108,12 @@ def test_series_are_chosen_by_asset_metric_and_label(web, asset, ask, now):
 def test_a_bad_question_is_told_what_to_send(ask, query, field):
     answer = ask(**query)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, field)
+
+
+def test_a_metric_that_nobody_sends_is_404_and_no_empty_file(web, ask):
+    answer = ask(format="csv", metric="cpuu")
+    assert answer.status_code == 404
+    assert "no such series" in answer.json()["detail"]
 
 
 def test_more_series_than_one_file_holds_are_refused(web, ask, monkeypatch):

@@ -336,3 +336,14 @@ def test_programs_are_told_of_an_unknown_path_in_the_format_of_all_errors(client
 def test_people_get_a_page_for_an_unknown_path_and_browsers_an_icon(client):
     assert client.get("/nothing")["Content-Type"].startswith("text/html")
     assert client.get("/favicon.ico")["Location"] == "/static/img/logo.svg"
+
+
+def test_programs_are_answered_in_json_where_nothing_is(client):
+    for path in ("/ping/doesnotexist", "/write", "/api/nothing"):
+        assert is_problem(client.post(path), 404)
+
+
+def test_a_path_with_a_nul_names_nothing(api, signed_in):
+    for path in ("metrics/catalogue/%00", "dashboards/%00"):
+        assert is_problem(api(Role.SRE).get(f"/api/monitoring/{path}"), 404)
+    assert signed_in(Role.SRE).get("/admin/monitoring/assets/catalogue/%00").status_code == 404

@@ -52,6 +52,12 @@ def test_what_is_no_whole_answer_is_told_so(exporter, fetch, behave):
         fetch(f"http://{exporter.address}/").result(5)
 
 
+def test_a_header_that_cannot_be_sent_is_not_told(exporter, fetch):
+    with pytest.raises(Unreachable, match="a header of the request") as told:
+        fetch(f"http://{exporter.address}/", headers={"Authorization": "Bearer sesame "}).result(5)
+    assert "sesame" not in str(told.value)
+
+
 def test_many_that_hang_are_waited_for_together(exporter, fetch):
     exporter.behave = exporters.hangs
     waiting = [fetch(f"http://{exporter.address}/{n}", 0.5) for n in range(50)]

@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from django.core.cache import cache
 from django.db import connection, connections
 
-from wedsync_monitor import partitions
-from wedsync_monitor.partitions import DAYS_AHEAD, PartitionedTable, ensure, existing, maintain
+from wedsync_monitor import partitions, readiness, tasks
+from wedsync_monitor.partitions import DAYS_AHEAD, KeptBack, PartitionedTable, ensure, existing, maintain
 from wedsync_monitor.retention import partitioned_tables
 from wedsync_monitor.tasks import maintain_partitions
 
@@ -79,6 +80,38 @@ def test_makers_at_once_do_not_trip_over_each_other(committed):
             list(makers.map(make, range(8)))
         assert len(existing(TABLE)) == 20
     finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE things")
+
+
+def test_whoever_reads_is_not_waited_for_and_told_of_only_once_it_matters(committed, monkeypatch):
+    monkeypatch.setattr(partitions, "_LOCK_TIMEOUT", "SET LOCAL lock_timeout = '10ms'")
+    make_table()
+    maintain(TABLE, TODAY)
+    reader = connections.create_connection("default")
+    try:
+        with reader.cursor() as cursor:
+            cursor.execute("BEGIN; LOCK TABLE things IN ACCESS SHARE MODE")
+            assert maintain(TABLE, day(1)) == ([], [])
+            with pytest.raises(KeptBack, match=r"tomorrow is not made: things is in use.*2 .* were not dropped"):
+                maintain(TABLE, day(4))
+            cursor.execute("ROLLBACK")
+        assert maintain(TABLE, day(1)) == (["things_20260303"], ["things_20260225"])
+    finally:
+        reader.close()
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE things")
+
+
+def test_one_tables_trouble_does_not_leave_the_others_without_partitions(committed, monkeypatch):
+    make_table()
+    monkeypatch.setattr(tasks, "partitioned_tables", lambda: [PartitionedTable("no_such_table", 1), TABLE])
+    try:
+        maintain_partitions()
+        assert datetime.now(UTC).date() in existing(TABLE)
+        assert "no_such_table could not be kept" in str(readiness.retention())
+    finally:
+        cache.clear()
         with connection.cursor() as cursor:
             cursor.execute("DROP TABLE things")
 

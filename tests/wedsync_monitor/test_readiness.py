@@ -118,7 +118,7 @@ def test_readiness_says_who_leads_and_what_the_dead_mans_switches_do(now):
     finally:
         beat.resign()
     said = answer.json()
-    assert said["beat_leader"]["process"] == "beat@here/1"
+    assert set(said["beat_leader"]) == {"since"}
     (switch,) = said["dead_mans_switches"]
     assert (switch["switch_name"], switch["held_back_because"]) == ("outside", "beat has not ticked")
     assert "signals.example.com" not in answer.content.decode()

@@ -47,7 +47,7 @@ def rest_paths(patterns: list[Any], prefix: str = "/") -> set[str]:
             found |= rest_paths(pattern.url_patterns, path)
         elif isinstance(pattern, URLPattern) and path.startswith("/api/monitoring/"):
             converted = path.replace("<uuid:pk>", "{id}").replace("<uuid:key_id>", "{key_id}")
-            found.add(converted.replace("<path:name>", "{name}"))
+            found.add(converted.replace("<path:name>", "{name}").replace("<int:version>", "{version}"))
     return found
 
 

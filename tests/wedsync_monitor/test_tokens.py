@@ -73,6 +73,11 @@ def test_a_token_that_has_ended_opens_nothing(ann, now, ended):
     assert "unknown, expired or revoked" in detail_of(answer)
 
 
+def test_an_agents_key_is_told_that_it_cannot_read(person):
+    assert "an agent's key sends its asset's metrics" in detail_of(client("wsa_some").get(URL))
+    assert "an agent's key" in client("wsa_some").get("/api/v1/query?query=up").json()["error"]
+
+
 def test_a_token_lives_until_its_last_second(ann, now):
     tokens.issue(ann, "script", now, lifetime=timedelta(seconds=1))
     assert ApiToken.objects.filter(tokens.valid(now + timedelta(milliseconds=999))).exists()

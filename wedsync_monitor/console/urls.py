@@ -5,7 +5,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path
 
+from alerts import analytics_views as analytics
 from alerts import history_views as rule_history
+from alerts import ledger_views as ledger
 from alerts import oncall_views as on_call
 from alerts import preview_views as alert_previews
 from alerts import responses_views as responses
@@ -64,6 +66,9 @@ urlpatterns = [
     path("alerts/on-call", on_call.calendar, name="on-call"),
     path("alerts/on-call/overrides/new", on_call.override_new, name="override-new"),
     path("alerts/on-call/overrides/<uuid:pk>/end", on_call.override_end, name="override-end"),
+    path("alerts/analytics", analytics.analytics_page, name="alert-analytics"),
+    path("alerts/analytics/export", analytics.analytics_table, name="alert-analytics-table"),
+    path("alerts/ledger", ledger.person_ledger, name="person-ledger"),
     path("alerts/contact", on_call.contact, name="contact"),
     path("alerts/bulk", responses.alerts_bulk, name="alerts-bulk"),
     path("alerts/<uuid:pk>", alerts.alert_detail, name="alert"),

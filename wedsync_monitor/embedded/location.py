@@ -4,6 +4,7 @@ Socket paths have a length limit (about 100 bytes) that data folders do not have
 a folder named after the data folder. Every command that knows WEDSYNC_DATA finds the running servers by it.
 """
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -34,6 +35,13 @@ def redis_url(data_dir: Path) -> str:
 def broker_url(url: str) -> str:
     """The same Redis as Celery names it: its transport calls a unix socket redis+socket://."""
     return url.replace("unix://", "redis+socket://", 1)
+
+
+def remove_socket_dirs(data_dir: Path) -> None:
+    """Remove the folders of servers that have ended; one in which something still is stays."""
+    for server in ("postgres", "redis"):
+        with contextlib.suppress(OSError):
+            socket_dir(data_dir, server).rmdir()
 
 
 def claim_private_dir(path: Path) -> None:

@@ -130,12 +130,13 @@ class Supervisor:
         for wanted in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(wanted, self._ask_to_stop)
 
-    def run(self) -> None:
-        """Watch until asked to stop."""
+    def run(self, each_round: Callable[[], None] = lambda: None) -> None:
+        """Watch until asked to stop; `each_round` is called as often as the services are looked at."""
         self._starting = False
         while not self.stopping:
             for service in self.services:
                 self._attend(service)
+            each_round()
             time.sleep(_POLL_SECONDS)
 
     def _ask_to_stop(self, *_: object) -> None:

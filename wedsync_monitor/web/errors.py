@@ -121,7 +121,7 @@ def is_outage(error: Exception) -> bool:
     return isinstance(error, OperationalError | InterfaceError) and isinstance(error, DatabaseError)
 
 
-FOR_PROGRAMS = ("/api/", "/v1/")
+FOR_PROGRAMS = ("/api/", "/v1/", "/ping/", "/write", "/query")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -129,6 +129,15 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if request.path.startswith(FOR_PROGRAMS):
         return problem_json(404, "There is no such path here; /api/schema lists those that there are.")
     return page_not_found(request, exception)
+
+
+def no_nul_in_paths(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware: a path with a NUL names nothing, for PostgreSQL stores no text with one and refuses to look it up."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        return not_found(request, Http404()) if "\0" in request.path_info else get_response(request)
+
+    return answer
 
 
 class DatabaseOutageMiddleware:

@@ -136,10 +136,19 @@ _EXACT: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], tuple[type, ...
 )
 
 
+def _fields_of(serializer: serializers.Serializer[Any]) -> str:
+    """What may be sent, in words."""
+    known = {name: field for name, field in serializer.fields.items() if not field.read_only}
+    required = [name for name, field in known.items() if field.required and not serializer.partial]
+    return f"The fields are: {', '.join(known)}" + (f"; required: {', '.join(required)}" if required else "")
+
+
 def refuse_misfits(serializer: serializers.Serializer[Any], data: dict[str, Any]) -> None:
     """400 for fields that are not known, and for values of another JSON type that DRF would convert."""
     unknown = sorted(set(data) - set(serializer.fields))
     refused = dict.fromkeys(unknown, "not known here; leave it out")
+    for name in unknown[:1]:
+        refused[name] += f". {_fields_of(serializer)}"
     for name, value in data.items():
         for field, wanted, advice in _EXACT:
             if value is not None and isinstance(serializer.fields.get(name), field) and type(value) not in wanted:

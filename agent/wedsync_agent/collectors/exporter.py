@@ -32,7 +32,9 @@ def parse(text: str, extra: Mapping[str, str] | None = None, openmetrics: bool =
             page.skipped += 1
         else:
             name, labels = named
-            page.readings.append(Reading(name, line.value, line.unit, line.kind, {**labels, **(extra or {})}))
+            page.readings.append(
+                Reading(name, line.value, line.unit, line.kind, exposition.with_labels(labels, extra or {}))
+            )
     return page
 
 

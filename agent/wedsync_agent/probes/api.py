@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import MutableMapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urljoin
 
@@ -12,8 +13,8 @@ import msgspec
 from wedsync_agent.checks import Step
 from wedsync_agent.probes import assertions
 from wedsync_agent.probes.assertions import Seen
-from wedsync_agent.probes.base import Check, Session, Surroundings, Trace
-from wedsync_agent.probes.http import judge, seen_of
+from wedsync_agent.probes.base import Check, Session, Surroundings, Trace, Trouble
+from wedsync_agent.probes.http import judge, keep_sample, seen_of
 from wedsync_agent.probes.requesting import fetch, request_of
 
 
@@ -89,7 +90,8 @@ class _Run:
         trace, config = self.trace, self.check.config
         trace.where = f"{place}{f' ({step.name})' if step.name else ''}: "
         began = trace.watch.so_far().total_ms
-        url = urljoin(self.check.url, trace.vault.fill(step.url)) if step.url.startswith("/") else step.url
+        # Joined as it is written: what is filled in later can lead to another path, and not to another host.
+        url = urljoin(self.check.url, step.url) if step.url.startswith("/") else step.url
         request = request_of(step.method, url, step.headers, step.body, step.auth, trace.vault)
         told: dict[str, Any] = {"step": place, "name": step.name}
         self._told.append(told)
@@ -102,17 +104,24 @@ class _Run:
         if answer.status == 401 and self._kept:
             raise _Unauthorised
         seen = seen_of(answer, config, trace, began)
+        self._hide(step, seen)
+        keep_sample(seen, config, trace)
         judge(seen, step.expected_status_codes, step.follow_redirects, (), step.assertions, trace)
         self._extract(step, seen)
         return seen
 
-    def _extract(self, step: Step, seen: Seen) -> None:
+    def _hide(self, step: Step, seen: Seen) -> None:
+        """What is to be extracted is hidden first: also where the step fails and the sample shows why."""
         for one in step.extract:
-            value = assertions.extracted(seen, one)
-            if one.secret:
-                self.trace.vault.hide(value)
-            assert self.trace.vault.variables is not None
-            self.trace.vault.variables[one.name] = value
+            with suppress(Trouble):
+                if one.secret:
+                    self.trace.vault.hide(assertions.extracted(seen, one))
+
+    def _extract(self, step: Step, seen: Seen) -> None:
+        variables = self.trace.vault.variables
+        assert variables is not None
+        for one in step.extract:
+            variables[one.name] = assertions.extracted(seen, one)
 
 
 def _keep(sessions: MutableMapping[str, Session], key: str, session: Session, now: float) -> None:

@@ -22,7 +22,7 @@ _SHOWN = 120
 def pattern(text: str) -> Any:
     """An RE2 pattern: linear in time whatever is written. Raises Trouble."""
     options = re2.Options()
-    options.log_errors = False
+    options.log_errors, options.max_mem = False, 1 << 20
     try:
         return re2.compile(text, options)
     except re2.error as error:
@@ -74,6 +74,7 @@ def status_failure(status: int, expected: Sequence[int | str], otherwise: str) -
     return f"status {status}, expected {' or '.join(map(str, ranges))}"
 
 
+@lru_cache(maxsize=4096)
 def _covers(expected: int | str, status: int) -> bool:
     if isinstance(expected, int):
         return status == expected
@@ -120,8 +121,8 @@ def failure(seen: Seen, one: Assertion, fill: Fill) -> str | None:
         return None if not any(fits) else f"{name} {_WORDS[one.op]} {_shown(wanted)}"
     if any(fits):
         return None
-    saw = "" if one.source == "body" else f" is {_shown(found[0])},"
-    return f"{name}{saw} expected {_WORDS[one.op]} {_shown(wanted)}"
+    expected = " ".join(filter(None, ("expected", _WORDS[one.op], _shown(wanted))))
+    return f"{name}: {expected}" if one.source == "body" else f"{name} is {_shown(found[0])}, {expected}"
 
 
 def _equals(value: Any, wanted: Any) -> bool:

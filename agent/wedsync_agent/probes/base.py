@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
@@ -48,7 +48,7 @@ OURS: frozenset[Problem] = frozenset({"configuration", "forbidden", "impossible"
 
 # The fields of Timing.
 Phase = Literal["dns_lookup_ms", "connection_ms", "tls_handshake_ms", "first_byte_ms", "download_ms"]
-Resolve = Callable[[str], Any]
+Resolve = Callable[[str], Awaitable[Sequence[str]]]
 
 
 class Trouble(Exception):
@@ -144,27 +144,32 @@ class Outcome:
 class Stopwatch:
     """Gives every moment of a run to exactly one phase."""
 
-    __slots__ = ("_clock", "_since", "_stopped", "phase", "spent")
+    __slots__ = ("_clock", "_since", "phase", "spent")
 
     def __init__(self, clock: Callable[[], float]):
         self._clock = clock
         self.spent: dict[Phase, float] = {}
         self.phase: Phase = "dns_lookup_ms"
-        self._since = clock()
-        self._stopped = False
+        self._since: float | None = clock()
 
     def enter(self, phase: Phase) -> None:
         now = self._clock()
-        self.spent[self.phase] = self.spent.get(self.phase, 0.0) + (now - self._since) * 1000
+        if self._since is not None:
+            self.spent[self.phase] = self.spent.get(self.phase, 0.0) + (now - self._since) * 1000
         self.phase, self._since = phase, now
 
+    def pause(self) -> None:
+        """The target is not waited for any more; what is done with its answer is nobody's phase."""
+        self.enter(self.phase)
+        self._since = None
+
     def settle(self, phase: Phase, milliseconds: float) -> None:
-        """Say how long the phase took, and stop: for what is measured otherwise than from beginning to end."""
+        """Say how long the phase took, and pause: for what is measured otherwise than from beginning to end."""
         self.spent[phase] = milliseconds
-        self._stopped = True
+        self._since = None
 
     def so_far(self) -> Timing:
-        if not self._stopped:
+        if self._since is not None:
             self.enter(self.phase)
         return Timing(**self.spent)
 

@@ -124,7 +124,7 @@ async def addresses_of(host: str, around: Surroundings, ip_version: str = "any")
     if not found:
         try:
             found = await (around.resolve or resolving.system)(host)
-        except (OSError, UnicodeError) as error:
+        except (OSError, ValueError) as error:  # names with NUL, labels that are too long
             raise Trouble("resolve", f"{host} does not resolve: {_told(error)}") from error
     try:
         addresses = guard.checked(host, found, around.allowed_networks)

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from wedsync_agent.checks import Assertion, CheckConfig
-from wedsync_agent.probes import assertions
+from wedsync_agent.probes import assertions, excerpts
 from wedsync_agent.probes.assertions import Seen
 from wedsync_agent.probes.base import Check, Surroundings, Trace, Trouble
 from wedsync_agent.probes.http1 import Answer
-from wedsync_agent.probes.redaction import MASK
 from wedsync_agent.probes.requesting import fetch, request_of, unpacked
 
 
@@ -19,18 +18,21 @@ async def probe(check: Check, trace: Trace, around: Surroundings) -> None:
     request = request_of(config.method, check.url, config.headers, config.body, config.auth, trace.vault)
     answer = await fetch(request, config.follow_redirects, config, trace, around, {})
     seen = seen_of(answer, config, trace)
+    keep_sample(seen, config, trace)
     codes = [*config.expected_status_codes, *check.expected.status_codes]
     contents = (config.expected_content, check.expected.content)
     judge(seen, codes, config.follow_redirects, contents, config.assertions, trace)
 
 
 def seen_of(answer: Answer, config: CheckConfig, trace: Trace, since_ms: float = 0.0) -> Seen:
-    """The answer to be judged; a sample of its body is in the trace where one is asked for."""
+    """The answer to be judged; `since_ms` is how long the run had taken when it was asked for."""
     unpack = partial(unpacked, answer, config.max_body_bytes)
-    seen = Seen(answer.status, answer.joined, unpack, lambda: trace.watch.so_far().total_ms - since_ms)
+    return Seen(answer.status, answer.joined, unpack, lambda: trace.watch.so_far().total_ms - since_ms)
+
+
+def keep_sample(seen: Seen, config: CheckConfig, trace: Trace) -> None:
     if config.sample_bytes:
-        trace.body_sample = sample(seen.body, config, trace)
-    return seen
+        trace.body_sample = excerpts.beginning(seen.body, config, trace)
 
 
 def judge(
@@ -47,12 +49,3 @@ def judge(
     told += assertions.failures(seen, expected, trace.vault.fill)
     if failures := [failure for failure in told if failure]:
         raise Trouble("expectation", "; ".join(failures))
-
-
-def sample(text: str, config: CheckConfig, trace: Trace) -> str:
-    """The beginning of the body. What is hidden is hidden before the cut, which would leave a part of it."""
-    beginning = text[: config.sample_bytes + max(trace.vault.longest(), 4096)]
-    for pattern in config.redact:
-        beginning = assertions.pattern(pattern).sub(MASK, beginning)
-    hidden = str(trace.vault.clean(beginning))
-    return hidden.encode()[: config.sample_bytes].decode("utf-8", "ignore")

@@ -13,7 +13,7 @@ from hpack.exceptions import HPACKError
 
 from wedsync_agent.probes.base import Trace, Trouble
 from wedsync_agent.probes.connecting import Stream
-from wedsync_agent.probes.http1 import MAX_HEADERS, Answer, Headers
+from wedsync_agent.probes.http1 import MAX_HEADERS, Answer, Headers, note
 from wedsync_agent.probes.reading import too_large
 
 # Of these a connection would be said to have forbidden ones (RFC 9113, section 8.2.2).
@@ -112,7 +112,7 @@ class _Conversation:
         if not (status.isascii() and status.isdigit() and len(status) == 3):
             raise Trouble("protocol", f"the status cannot be read: {status[:60]!a}")
         self._answer = Answer(int(status), [pair for pair in received if pair[0] != ":status"], version="2")
-        self._trace.status_code, self._trace.headers = self._answer.status, self._answer.joined
+        note(self._answer, self._trace)
 
 
 def _named(code: int | h2.errors.ErrorCodes | None) -> str:

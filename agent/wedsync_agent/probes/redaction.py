@@ -11,6 +11,9 @@ from urllib.parse import quote, quote_plus
 
 MASK = "********"
 _REFERENCE = re.compile(r"\{\{\s*(?:secret:(?P<secret>[^}\s]{1,200})|(?P<name>[A-Za-z_][A-Za-z0-9_]{0,99}))\s*\}\}")
+# Shorter values of headers and cookies (`X-Auth-Mode: on`, `lang=en`) give no access, and would blot out what they have
+# in common with other texts.
+SHORTEST_TELLING = 6
 _TELLING = re.compile(r"auth|cookie|token|secret|session|password|api-?key|credential", re.IGNORECASE)
 
 
@@ -65,16 +68,18 @@ class Vault:
 
     def clean(self, value: Any) -> Any:
         """`value` without secrets and without what PostgreSQL cannot store, in every string of it but keys."""
-        if isinstance(value, str):
+        kind = type(value)
+        if kind is str:
             return self._cleaned(value)
-        if isinstance(value, dict):
+        if kind is dict:
             return {key: self.clean(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
+        if kind is list or kind is tuple:
             return [self.clean(item) for item in value]
         return value
 
     def _cleaned(self, text: str) -> str:
         for hidden in self._hidden:
             text = text.replace(hidden, MASK)
-        text = text.replace("\0", "\ufffd")
+        if "\0" in text:
+            text = text.replace("\0", "\ufffd")
         return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -18,7 +18,7 @@ from wedsync_agent.probes import connecting, cookies, http1, http2, tls
 from wedsync_agent.probes.base import Surroundings, Trace, Trouble
 from wedsync_agent.probes.connecting import Stream
 from wedsync_agent.probes.http1 import Answer
-from wedsync_agent.probes.redaction import Vault, is_telling
+from wedsync_agent.probes.redaction import SHORTEST_TELLING, Vault, is_telling
 
 USER_AGENT = "WedSync-Monitor"
 _PROTOCOLS = {"auto": ("h2", "http/1.1"), "1.1": ("http/1.1",), "2": ("h2",)}
@@ -28,8 +28,6 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OURS = {"connection", "content-length", "transfer-encoding", "upgrade"}
 # What goes along to another site: nothing that could give access there.
 _HARMLESS = {"accept", "accept-language", "user-agent"}
-# Shorter values of telling headers (`X-Auth-Mode: on`) would blot out what they have in common with other texts.
-_SHORTEST_HIDDEN = 6
 _MAX_HOST = 253
 
 
@@ -66,13 +64,18 @@ def place_of(url: str) -> Place:
         host = host.encode("idna").decode()
     if len(host) > _MAX_HOST or any(letter.isspace() or ord(letter) < 33 for letter in host):
         raise ValueError("send a host name of at most 253 letters")
-    shown = f"[{host}]" if ":" in host else host
+    bare = f"[{host}]" if ":" in host else host
     usual = 443 if parts.scheme == "https" else 80
     target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
     if parts.query:
         target += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~-._?[]|{}^`\\")
-    authority = shown if port in (None, usual) else f"{shown}:{port}"
+    authority = bare if port in (None, usual) else f"{bare}:{port}"
     return Place(parts.scheme, host, port or usual, authority, target)
+
+
+def shown(url: str) -> str:
+    """A URL as it is told: without a query and a user name, in which people put what gives access."""
+    return re.sub(r"//[^/?#]*@", "//", re.split(r"[?#]", url[:2000])[0])
 
 
 def request_of(
@@ -110,7 +113,7 @@ def authorization(auth: Auth, vault: Vault) -> str:
 
 def _hide(vault: Vault, value: str) -> None:
     for part in (value, value.partition(" ")[2]):
-        if len(part) >= _SHORTEST_HIDDEN:
+        if len(part) >= SHORTEST_TELLING:
             vault.hide(part)
 
 
@@ -123,15 +126,15 @@ async def fetch(
         try:
             place = place_of(request.url)
         except ValueError as error:
-            said = f"{'it redirects to' if hops else 'the URL is'} {request.url[:200]!a}: {error}"
+            said = f"{'it redirects to' if hops else 'the URL is'} {shown(request.url)!a}: {error}"
             raise Trouble("expectation" if hops else "configuration", said) from error
         answer = await _hop(request, place, config, trace, around, jar)
-        for value in cookies.keep(jar, place.host, answer.headers):
-            _hide(trace.vault, value)
+        cookies.keep(jar, place.host, answer.headers)
         location = answer.joined.get("location") if answer.status in _REDIRECTS else None
         if not follow or not location:
+            trace.watch.pause()
             return answer
-        hops.append({"url": request.url[:2000], "status_code": answer.status, "ip": trace.network.get("ip")})
+        hops.append({"url": shown(request.url), "status_code": answer.status, "ip": trace.network.get("ip")})
         trace.network["redirects"] = hops
         if len(hops) > config.max_redirects:
             raise Trouble("expectation", f"more than {config.max_redirects} redirects (max_redirects)")
@@ -151,7 +154,7 @@ def _redirected(request: Request, place: Place, status: int, location: str) -> R
         headers = {name: value for name, value in request.headers.items() if name != "content-type"}
         request = Request(method, url, headers)
     elif elsewhere and request.body:
-        raise Trouble("expectation", f"it redirects the body to another site: {url[:200]!a}")
+        raise Trouble("expectation", f"it redirects the body to another site: {shown(url)!a}")
     if elsewhere:
         request = replace(request, headers={n: v for n, v in request.headers.items() if n in _HARMLESS})
     return replace(request, url=url)

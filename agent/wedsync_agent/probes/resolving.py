@@ -7,6 +7,7 @@ import queue
 import socket
 import threading
 from contextlib import suppress
+from weakref import WeakKeyDictionary
 
 # What hangs in the resolver holds a thread for as long as the resolver likes.
 MAX_THREADS = 64
@@ -19,7 +20,8 @@ class SystemResolver:
 
     def __init__(self) -> None:
         self._questions: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
-        self._asked: dict[tuple[int, str], asyncio.Future[list[str]]] = {}
+        self._asked: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Future[list[str]]]]
+        self._asked = WeakKeyDictionary()
         self._threads = 0
         self._idle = 0
         self._lock = threading.Lock()
@@ -27,18 +29,14 @@ class SystemResolver:
     async def __call__(self, host: str) -> list[str]:
         """The addresses of `host`. Raises OSError or UnicodeError."""
         loop = asyncio.get_running_loop()
-        key = (id(loop), host)
-        found = self._asked.get(key)
+        with self._lock:
+            asked = self._asked.setdefault(loop, {})
+        found = asked.get(host)
         if found is None:
-            found = self._asked[key] = loop.create_future()
-            found.add_done_callback(lambda answer: self._forget(key, answer))
+            found = asked[host] = loop.create_future()
+            found.add_done_callback(lambda answer: _forget(asked, host, answer))
             self._ask((loop, found, host))
         return await asyncio.shield(found)
-
-    def _forget(self, key: tuple[int, str], answer: asyncio.Future[list[str]]) -> None:
-        self._asked.pop(key, None)
-        if not answer.cancelled():
-            answer.exception()  # Whoever asked may be gone; asyncio would complain that nobody looked.
 
     def _ask(self, question: Waiting) -> None:
         self._questions.put(question)
@@ -61,6 +59,12 @@ class SystemResolver:
                 answer = error
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(_settle, found, answer)
+
+
+def _forget(asked: dict[str, asyncio.Future[list[str]]], host: str, answer: asyncio.Future[list[str]]) -> None:
+    asked.pop(host, None)
+    if not answer.cancelled():
+        answer.exception()  # Whoever asked may be gone; asyncio would complain that nobody looked.
 
 
 def _settle(found: asyncio.Future[list[str]], answer: list[str] | Exception) -> None:

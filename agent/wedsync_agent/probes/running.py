@@ -71,9 +71,11 @@ class Runner:
         done: asyncio.Queue[tuple[Check, Outcome] | None] = asyncio.Queue()
 
         async def work() -> None:
-            for check in waiting:
-                done.put_nowait((check, await self.run(check, around)))
-            done.put_nowait(None)
+            try:
+                for check in waiting:
+                    done.put_nowait((check, await self.run(check, around)))
+            finally:
+                done.put_nowait(None)
 
         workers = [asyncio.ensure_future(work()) for _ in range(concurrency)]
         try:
@@ -83,6 +85,8 @@ class Runner:
                     ended += 1
                 else:
                     yield result
+            for worker in workers:
+                worker.result()  # raises what `checks` raised
         finally:
             for worker in workers:
                 worker.cancel()

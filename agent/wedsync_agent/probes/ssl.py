@@ -58,6 +58,7 @@ async def probe(check: Check, trace: Trace, around: Surroundings) -> None:
         seen = _Seen()
         connection = _connection(config, name, seen)
         await _shake_hands(stream, connection, name)
+        trace.watch.pause()
     finally:
         stream.close()
     problems = _told(connection, seen, name, trace)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from wedsync_agent.probes import assertions, connecting, starttls, tls
+from wedsync_agent.probes import assertions, connecting, excerpts, starttls, tls
 from wedsync_agent.probes.base import Check, Surroundings, Trace, Trouble
 from wedsync_agent.probes.connecting import Stream
-from wedsync_agent.probes.http import sample
 from wedsync_agent.probes.reading import Reader
 
 MAX_ANSWER_BYTES = 16 * 1024
@@ -39,7 +38,7 @@ async def _talk(stream: Stream, check: Check, trace: Trace) -> None:
         heard += reader.held
         trace.size_bytes = len(heard)
         if check.config.sample_bytes:
-            trace.body_sample = sample(heard.decode("utf-8", "replace"), check.config, trace)
+            trace.body_sample = excerpts.beginning(heard.decode("utf-8", "replace"), check.config, trace)
 
 
 async def _answer(reader: Reader, expected: str, trace: Trace) -> bytes:

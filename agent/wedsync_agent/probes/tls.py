@@ -48,6 +48,9 @@ async def secure(
         raise Trouble("tls", f"the certificate of {name} is not valid: {error.verify_message}") from error
     except ssl.SSLError as error:
         raise Trouble("tls", f"no TLS with {name}: {error.reason or error}") from error
+    except ValueError as error:
+        raise Trouble("configuration", f"{name[:100]!r} is no host name: {error}") from error
+    trace.watch.pause()
     assert stream.tls is not None
     trace.certificate = seen(stream.tls, config.verify_tls, trace.at)
     return stream.tls

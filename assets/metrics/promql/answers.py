@@ -40,8 +40,11 @@ def _numbers(values: Floats) -> list[bytes]:
     if not len(values):
         return []
     finite = np.isfinite(values)
-    written = _encode(np.where(finite, values, 0.0).tolist())[1:-1] + b","
-    numbers = written.replace(b".0,", b",")[:-1].split(b",")
+    shown = values if finite.all() else np.where(finite, values, 0.0)
+    written = _encode(shown.tolist())[1:-1]
+    if (shown == np.rint(shown)).any():
+        written = (written + b",").replace(b".0,", b",")[:-1]
+    numbers = written.split(b",")
     for at in np.flatnonzero(~finite).tolist():
         numbers[at] = number_text(float(values[at])).encode()
     return numbers

@@ -127,7 +127,7 @@ def _refuse_too_many(series: Sequence[Series], first: int, last: int) -> None:
             """WITH wanted AS MATERIALIZED (
                    SELECT layout.asset_id, layout.id, count(*) AS series FROM metric_layout layout
                    CROSS JOIN LATERAL unnest(layout.series_ids) AS cell (series_id)
-                   WHERE layout.asset_id = ANY(%(assets)s) AND cell.series_id = ANY(%(series)s)
+                   WHERE layout.asset_id = ANY(%(assets)s) AND cell.series_id = ANY(%(series)s::bigint[])
                    GROUP BY layout.asset_id, layout.id)
                SELECT (SELECT coalesce(sum(instants * series), 0) FROM metric_block block
                        JOIN wanted ON wanted.asset_id = block.asset_id AND wanted.id = block.layout_id

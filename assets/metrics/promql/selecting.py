@@ -14,13 +14,14 @@ from typing import Any
 
 import msgspec
 from django.conf import settings
+from django.core.exceptions import EmptyResultSet
 from django.db import DataError, OperationalError, connection, transaction
 from django.db.models import BooleanField, Func, QuerySet, TextField
 from django.db.models.expressions import Expression, RawSQL
-from django.db.models.functions import Cast
 from psycopg import errors
 from psycopg.types.json import Jsonb
 
+from assets.metrics.identity import COLLECTION_METHODS
 from assets.metrics.promql.lexing import BadQuery
 from assets.metrics.promql.naming import Origin, labels_of
 from assets.metrics.promql.ranges import TooMuch
@@ -40,6 +41,7 @@ _DERIVED = {
     "instance": f"{_ASSET}.asset_name",
     "job": '"metric_series".collection_method',
 }
+_Sql = tuple[str, list[Any]]
 _OPERATORS = {"=": "=", "!=": "<>", "=~": "~", "!~": "!~"}
 # Every name once, by way of the index: its cost grows with the names and not with the rows.
 _SKIPPING = """WITH RECURSIVE known (name) AS (
@@ -83,15 +85,47 @@ def bounded() -> Iterator[None]:
 def find(person: Person, matchers: Sequence[Matcher]) -> list[Found]:
     """The series that `person` may read and all of `matchers` fit. Raises TooMuch."""
     most = settings.QUERY_MAX_SERIES
-    rows = _rows(person, matchers).annotate(labels=Cast("metric_labels", TextField()))
-    columns = rows.values_list(
-        "asset_id", "id", "metric_name", "metric_type", "metric_unit", "labels", "collection_method",
-        "asset__asset_name", "asset__asset_type", "asset__environment",
-    )  # fmt: skip
-    found = list(columns[: most + 1])
+    _refuse_all_series(matchers)
+    conditions = [*map(_sql, matchers), _readable(person)]
+    with connection.cursor() as cursor:
+        # Django would need as long to write this as PostgreSQL to answer it.
+        cursor.execute(
+            f"""SELECT asset_id, "metric_series".id, metric_name, metric_type, metric_unit, metric_labels::text,
+                       collection_method, {_ASSET}.asset_name, {_ASSET}.asset_type, {_ASSET}.environment
+                FROM metric_series JOIN {_ASSET} ON {_ASSET}.id = asset_id
+                WHERE {" AND ".join(f"({sql})" for sql, _ in conditions)} LIMIT %s""",
+            [*(value for _, parameters in conditions for value in parameters), most + 1],
+        )
+        found = cursor.fetchall()
     if len(found) > most:
         raise TooMuch(f"the selector finds more than {most} series; add matchers")
     return [_found(row) for row in found]
+
+
+def _readable(person: Person) -> _Sql:
+    """Which series `person` may read."""
+    if policy.granted(person, Verb.READ, "metrics"):
+        return "true", []
+    rows = policy.permitted(person, Verb.READ, "metrics", MetricSeries.objects.all()).values("id")
+    try:
+        sql, parameters = rows.query.sql_with_params()
+    except EmptyResultSet:
+        return "false", []
+    return f'"metric_series".id IN ({sql})', list(parameters)
+
+
+def _refuse_all_series(matchers: Iterable[Matcher]) -> None:
+    """Raises TooMuch where no index answers any of the matchers, and all series are more than a query may find."""
+    if any(_is_indexed(matcher) for matcher in matchers):
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples FROM pg_class WHERE oid = 'metric_series'::regclass")
+        (series,) = cursor.fetchone()
+    if series > settings.QUERY_MAX_SERIES:
+        raise TooMuch(
+            "the selector would look through all series; "
+            'add a metric name, an asset, or a label with its value, like {job="node"}'
+        )
 
 
 def _found(row: tuple[Any, ...]) -> Found:
@@ -106,6 +140,8 @@ def values_of(person: Person, label: str, choices: Iterable[Sequence[Matcher]]) 
     found: set[str] = set()
     most = settings.QUERY_MAX_SERIES
     for matchers in choices:
+        if matchers:
+            _refuse_all_series(matchers)
         value = RawSQL(*_text(label), output_field=TextField())  # type: ignore[arg-type]  # noqa: S611
         rows = _rows(person, matchers).annotate(value=value).exclude(value="").values_list("value", flat=True)
         found.update(rows.distinct()[:most])
@@ -127,6 +163,8 @@ def stored_names(person: Person, choices: Sequence[Sequence[Matcher]]) -> set[st
     found: set[str] = set()
     any_at_all = False
     for matchers in choices or [()]:
+        if matchers:
+            _refuse_all_series(matchers)
         rows = _rows(person, matchers)
         any_at_all |= rows.exists()
         names = rows.annotate(label=_Keys("metric_labels")).values_list("label", flat=True)
@@ -163,11 +201,12 @@ def _rows(person: Person, matchers: Iterable[Matcher]) -> QuerySet[MetricSeries]
 
 
 def _condition(matcher: Matcher) -> Expression:
-    sql, parameters = _equal(matcher) or _compared(matcher)
+    sql, parameters = _sql(matcher)
     return RawSQL(sql, parameters, output_field=BooleanField())  # type: ignore[arg-type]  # noqa: S611
 
 
-_Sql = tuple[str, list[Any]]
+def _sql(matcher: Matcher) -> _Sql:
+    return _equal(matcher) or _compared(matcher)
 
 
 def _text(label: str) -> _Sql:
@@ -194,24 +233,44 @@ def _equal(matcher: Matcher) -> _Sql | None:
     """Conditions that an index answers; None where there is no such form."""
     label, value = matcher.label, matcher.value
     if label == "asset" and matcher.operator in ("=", "=~"):
+        named = f"SELECT id FROM {_ASSET} WHERE asset_name {_OPERATORS[matcher.operator]} %s"
         wanted = value if matcher.operator == "=" else anchored(value)
-        return f'"metric_series".asset_id = ANY(ARRAY({_assets_where("asset_name", matcher.operator)}))', [wanted]
-    if matcher.operator != "=" or not value or label == NAME:
+        return f'"metric_series".asset_id = ANY(ARRAY({named}))', [wanted]
+    values = _values(matcher)
+    if not values:
         return None
-    stored = f"{_STORED} @> %s"
-    if label not in _DERIVED:
-        return stored, [Jsonb({label: value})]
-    column = _DERIVED[label].rpartition(".")[2]
+    if label == NAME:
+        return '"metric_series".metric_name = ANY(%s)', [values]
+    stored, held = f"{_STORED} @> ANY(%s)", [Jsonb({label: one}) for one in values]
+    if label not in _DERIVED or (label == "job" and not set(values) & set(COLLECTION_METHODS)):
+        return stored, [held]
     if label == "job":
-        derived = f'"metric_series".{column} = %s'
+        derived = f"{_DERIVED[label]} = ANY(%s)"
     else:
-        derived = f'"metric_series".asset_id = ANY(ARRAY({_assets_where(column, "=")}))'
+        derived = f'"metric_series".asset_id = ANY(ARRAY(SELECT id FROM {_ASSET} WHERE {_DERIVED[label]} = ANY(%s)))'
     unnamed = f"coalesce({_STORED} ->> %s, '') = ''"
-    return f"({stored} OR ({derived} AND {unnamed}))", [Jsonb({label: value}), value, label]
+    return f"({stored} OR ({derived} AND {unnamed}))", [held, values, label]
 
 
-def _assets_where(column: str, operator: str) -> str:
-    return f"SELECT id FROM infrastructure_assets WHERE {column} {_OPERATORS[operator]} %s"
+# Texts with | between them, in which only what stands behind a backslash is a character of patterns.
+_PLAIN = re.compile(r"(?:[^\\.+*?()\[\]{}^$]|\\[^\w\s])+")
+
+
+def _values(matcher: Matcher) -> list[str]:
+    """The values that fit, where the matcher says which: by itself, or as the pattern `a|b|c` of a dashboard."""
+    if matcher.operator == "=~" and _PLAIN.fullmatch(matcher.value) and "\\|" not in matcher.value:
+        values = re.sub(r"\\(.)", r"\1", matcher.value).split("|")
+    else:
+        values = [matcher.value] if matcher.operator == "=" else []
+    # What a label must not have is found by no index.
+    return values if all(values) else []
+
+
+def _is_indexed(matcher: Matcher) -> bool:
+    if matcher.label == NAME or matcher.label == "asset":
+        return matcher.operator in ("=", "=~")
+    values = _values(matcher)
+    return bool(values) and not (matcher.label == "job" and set(values) & set(COLLECTION_METHODS))
 
 
 def match_texts(pattern: str, texts: Sequence[str]) -> list[tuple[str, ...] | None]:

@@ -22,7 +22,9 @@ def told(outcome: Outcome, place: str) -> str:
         first.setdefault((refusal.field, refusal.reason), refusal)
     shown = [f"{place} {one.index}: {one.field}: {one.reason}" for one in list(first.values())[:_REASONS_SHOWN]]
     more = "; and other reasons" if len(first) > _REASONS_SHOWN else ""
-    return f"{len(outcome.refusals)} refused, {outcome.accepted} samples stored; {'; '.join(shown)}{more}"
+    passed = outcome.written - outcome.accepted
+    kept = f"{outcome.accepted} samples stored" + (f" ({passed} more were NaN or sent twice)" if passed > 0 else "")
+    return f"{len(outcome.refusals)} refused, {kept}; {'; '.join(shown)}{more}"
 
 
 class _RemoteWrite:

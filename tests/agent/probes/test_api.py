@@ -77,7 +77,7 @@ def test_steps_take_from_each_other_and_each_is_told(shop):
     ("steps", "told"),
     [
         ([LOGIN | {"body": "{}"}], "step 1 (login): status 403, expected 200-299"),
-        ([BOOKING], "step 1 (booking): no step before extracts 'id'"),
+        ([BOOKING], "step 1 (booking): no step before extracts 'token'"),
         ([LOGIN, BOOKING | {"assertions": [{"source": "json", "path": "$.id", "op": "less", "value": 7}]}],
          "step 2 (booking): $.id is 7, expected less than 7"),
         ([LOGIN | {"extract": [{"name": "x", "source": "header", "path": "X-Gone"}]}],
@@ -121,12 +121,21 @@ def test_a_sign_in_ends_with_its_time(shop):
     assert shop.signed_in == 2
 
 
+def test_a_token_is_hidden_in_the_sample_of_a_step_that_fails_and_where_the_cut_falls_into_it(shop):
+    given = around(secrets=SECRETS)
+    failing = LOGIN | {"expected_status_codes": [201]}
+    for size in (15, 25, 400):
+        outcome = probed("api", given, url=shop.url, steps=[failing], sample_bytes=size)
+        assert outcome.status == "failure"
+        assert "tok-" not in outcome.response_body_sample
+
+
 def test_what_a_target_answers_cannot_ask_for_secrets(shop):
     shop.token = "{{secret:other}}"
-    given = around(secrets={"pw": "s3cret", "other": "must stay"})
-    outcome = probed("api", given, url=shop.url, steps=[LOGIN, BOOKING | {"expected_status_codes": [200]}])
-    assert outcome.status == "success"  # it got its own words back
-    assert "must stay" not in json.dumps(outcome.columns(), default=str)
+    given = around(secrets={"pw": "s3cret", "other": "must-stay"})
+    steps = [LOGIN, BOOKING | {"url": "/{{token}}"}]
+    assert probed("api", given, url=shop.url, steps=steps).status == "success"  # it got its own words back
+    assert shop.seen == ["POST /login HTTP/1.1", "GET /%7B%7Bsecret:other%7D%7D HTTP/1.1"]
 
 
 def test_a_check_without_steps_asks_its_own_url(shop):

@@ -89,16 +89,28 @@ class Resolver(asyncio.DatagramProtocol):
         writer.close()
 
 
+def port_of_both() -> tuple[socket.socket, socket.socket]:
+    """A port that is free for TCP and for UDP."""
+    while True:
+        listening = socket.create_server(("127.0.0.1", 0))
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            datagrams.bind(listening.getsockname())
+            return listening, datagrams
+        except OSError:
+            listening.close()
+            datagrams.close()
+
+
 @pytest.fixture
 def resolver(targets):
     started = Resolver()
-    both = socket.create_server(("127.0.0.1", 0))
-    started.address = f"127.0.0.1:{both.getsockname()[1]}"
+    listening, datagrams = port_of_both()
+    started.address = f"127.0.0.1:{listening.getsockname()[1]}"
 
     async def start():
-        loop = asyncio.get_running_loop()
-        await loop.create_datagram_endpoint(lambda: started, ("127.0.0.1", both.getsockname()[1]))
-        return await asyncio.start_server(started.over_tcp, sock=both)
+        await asyncio.get_running_loop().create_datagram_endpoint(lambda: started, sock=datagrams)
+        return await asyncio.start_server(started.over_tcp, sock=listening)
 
     async def end():
         server.close()

@@ -10,10 +10,12 @@ import struct
 import time
 
 import pytest
+from wedsync_agent.probes import connecting
 
 from tests.agent.probes.conftest import answering, around, dripping, page, probed, request_in
 
 OK = b"HTTP/1.1 200 OK\r\n"
+BOMB = gzip.compress(b"0" * 10_000_000, mtime=0)
 
 
 def test_a_page_is_fetched_and_told_in_the_columns_of_results(serve):
@@ -78,6 +80,15 @@ def test_secrets_come_out_nowhere(serve):
     assert "host: 127.0.0.1" in outcome.response_body_sample
 
 
+def test_what_a_redirect_or_a_broken_answer_gives_away_is_hidden_too(serve):
+    cut = b"HTTP/1.1 200 OK\r\nSet-Cookie: sid=abcdefgh; Path=/\r\nContent-Length: 10\r\n\r\nshort"
+    target = serve(answering(page(b"", "302 Found", Location="/in?code=xyz123"), cut))
+    outcome = probed("http", url=f"{target.url}/login?token=qrs456")
+    assert outcome.response_headers["set-cookie"] == "sid=********; Path=/"
+    assert outcome.network_info["redirects"][0]["url"] == f"{target.url}/login"
+    assert "xyz123" not in str(outcome.columns())
+
+
 def test_a_sample_is_cut_after_secrets_are_hidden(serve):
     target = serve(answering(page(b"12345 s3cret-word and more")))
     given = around(secrets={"pw": "s3cret-word"})
@@ -116,17 +127,17 @@ def test_a_check_that_cannot_be_run_says_what_to_send_instead(serve, said, told)
     ("assertion", "told"),
     [
         ({"source": "json", "path": "$.items[*].id", "op": "equals", "value": 2}, None),
-        ({"source": "json", "path": "$.items[-1].id", "op": "equals", "value": 1}, "$.items[-1].id is 2, expected  1"),
+        ({"source": "json", "path": "$.items[-1].id", "op": "equals", "value": 1}, "$.items[-1].id is 2, expected 1"),
         ({"source": "json", "path": "$.items[9]", "op": "missing"}, None),
         ({"source": "json", "path": "['a b']", "op": "equals", "value": True}, None),
-        ({"source": "json", "path": "['a b']", "op": "equals", "value": 1}, "['a b'] is true, expected  1"),
+        ({"source": "json", "path": "['a b']", "op": "equals", "value": 1}, "['a b'] is true, expected 1"),
         ({"source": "json", "path": "$.gone", "op": "equals", "value": 1}, "$.gone is missing"),
         ({"source": "json", "path": "$.items[*].id", "op": "not_equals", "value": 2}, "$.items[*].id is 2"),
         ({"source": "json", "path": "$.items[0].id", "op": "greater", "value": 0.5}, None),
         ({"source": "header", "path": "X-Kind", "op": "matches", "value": "^we(dding)$"}, None),
         ({"source": "header", "path": "X-Gone", "op": "exists"}, "header X-Gone is missing"),
         ({"source": "body", "op": "not_contains", "value": "items"}, 'the body contains "items"'),
-        ({"source": "body", "op": "matches", "value": "(a+)+$"}, 'the body expected to match "(a+)+$"'),
+        ({"source": "body", "op": "matches", "value": "(a+)+$"}, 'the body: expected to match "(a+)+$"'),
         ({"source": "status", "op": "less", "value": 300}, None),
         ({"source": "time_ms", "op": "less", "value": 60000}, None),
     ],
@@ -215,7 +226,7 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
         OK + b"\r\nhello",
         b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\n" + page(b"hello"),
         OK + b"Content-Length: 5, 5\r\n\r\nhello and what is not part of it",
-        page(gzip.compress(b"hello"), Content_Encoding="gzip"),
+        page(gzip.compress(b"hello", mtime=0), Content_Encoding="gzip"),
     ],
 )
 def test_every_framing_of_a_body_is_read(serve, answer):
@@ -240,7 +251,7 @@ def test_every_framing_of_a_body_is_read(serve, answer):
         (CHUNKED + b"fffffffffffff\r\n", "larger than 2000 bytes"),
         (OK + b"Content-Length: 999999999999\r\n\r\n", "larger than 2000 bytes"),
         (OK + b"\r\n" + b"x" * 100_000, "larger than 2000 bytes"),
-        (page(gzip.compress(b"0" * 10_000_000)[:1900], Content_Encoding="gzip"), "unpacks to more than 2000 bytes"),
+        (page(BOMB[:1900], Content_Encoding="gzip"), "unpacks to more than 2000 bytes"),
         (page(b"not gzip", Content_Encoding="gzip"), "the body is not gzip"),
         (page(b"?", Content_Encoding="br"), "content-encoding 'br' is not read"),
     ],
@@ -338,6 +349,22 @@ def test_ipv4_and_ipv6_can_be_chosen_and_are_raced_otherwise(serve):
     assert probed("http", around(resolve=resolve), url=url).network_info["ip"] == "127.0.0.1"
     assert probed("http", around(resolve=resolve), url=url, ip_version="6").problem == "connect"
     assert probed("http", url=target.url, ip_version="6").error_message == "127.0.0.1 has no IPv6 address"
+
+
+def test_an_address_that_does_not_answer_gets_a_head_start_and_no_more(serve, monkeypatch):
+    dialled = connecting._dialled
+
+    async def hangs(loop, address, port):
+        await asyncio.sleep(60 if address == "127.0.0.2" else 0)
+        return await dialled(loop, address, port)
+
+    async def resolve(host):
+        return ["127.0.0.2", "127.0.0.1"]
+
+    monkeypatch.setattr(connecting, "_dialled", hangs)
+    monkeypatch.setattr(connecting, "HEAD_START_SECONDS", 0.01)
+    url = f"http://two.example:{serve(answering(page())).port}/"
+    assert probed("http", around(resolve=resolve), url=url).network_info["ip"] == "127.0.0.1"
 
 
 def test_a_check_goes_through_a_proxy_to_a_checked_address(serve):

@@ -35,6 +35,18 @@ def test_every_check_gets_its_outcome(serve):
     assert sorted(asyncio.run(all_of_them()), key=int) == [check.key for check in checks]
 
 
+def test_checks_that_cannot_be_had_are_the_callers_error():
+    def broken():
+        yield Check(kind="none")
+        raise ZeroDivisionError
+
+    async def all_of_them():
+        return [outcome async for _, outcome in run_many(broken(), around(), concurrency=2)]
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(all_of_them())
+
+
 @pytest.mark.parametrize("kind", PROBES)
 def test_a_check_that_says_nothing_has_an_outcome(kind):
     outcome = probed(kind)

@@ -46,6 +46,12 @@ def in_all_states(asset, now):
     return dict.fromkeys(columns) | {name: name for name in columns} | {"failed": "down"}
 
 
+def test_a_field_that_is_not_known_is_refused_with_those_that_are(sre):
+    (error,) = sre.post(URL, {"name": "backup"}, format="json").json()["errors"]
+    assert error["detail"].startswith("not known here; leave it out. The fields are: heartbeat_name, asset_id, period")
+    assert error["detail"].endswith("required: heartbeat_name, asset_id")
+
+
 def test_a_heartbeat_is_made_changed_and_removed(sre, asset):
     row = made(sre, asset, time_zone="Europe/Berlin").json()
     assert row["state"] == "new"

@@ -77,7 +77,8 @@ def test_the_beginning_of_the_body_is_kept(client, beat):
     ("path", "code"), [("256", 400), ("99999999999999999999", 400), ("-1", 404), ("nonsense", 404)]
 )
 def test_what_is_no_ping_is_told_so(client, beat, path, code):
-    assert client.get(url(beat, path)).status_code == code
+    answer = client.get(url(beat, path))
+    assert (answer.status_code, "html" in answer["Content-Type"]) == (code, False)
 
 
 def test_an_unknown_address_is_404_and_other_methods_405(client, beat):

@@ -6,6 +6,7 @@ import io
 import os
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -155,11 +156,17 @@ def test_a_day_that_cannot_be_written_is_kept_and_told(stored, blocks, folder, n
         drop(blocks, now)
     assert everything(now) == stored
     maintain_partitions()
-    assert "could not be archived" in str(readiness.retention())
+    assert "could not be archived (FileExistsError)" in str(readiness.retention())
+    assert str(folder) not in str(readiness.retention())
     folder.unlink()
     maintain_partitions()
     assert readiness.retention() is None
     cache.clear()
+
+
+def test_an_asset_that_is_deleted_meanwhile_stops_nothing(stored, asset, old):
+    gone, there = uuid4(), asset("later").pk
+    assert archive._table_of(old.date(), gone).num_rows == archive._table_of(old.date(), there).num_rows == 0
 
 
 def test_without_an_archive_days_just_go(stored, blocks, settings, tmp_path, now, old):

@@ -92,6 +92,19 @@ def test_last_seen_follows_the_newest_samples(asset, now):
     assert entry().last_seen >= now - timedelta(minutes=2)
 
 
+def test_a_name_that_was_not_sent_for_a_day_is_looked_for_each_hour_only(asset, now, monkeypatch):
+    web = asset("web-01")
+    store(web, now - timedelta(minutes=2), cpu(0))
+    catalogue.tally(now)
+    long_ago = now - timedelta(days=2)
+    CatalogueEntry.objects.update(last_seen=long_ago)
+    monkeypatch.setattr(catalogue, "_SAMPLED_ASSETS", 0)
+    catalogue.note_seen(now)
+    assert entry().last_seen == long_ago
+    catalogue._look_for(CatalogueEntry.objects.all(), now)
+    assert entry().last_seen == now - timedelta(minutes=2)
+
+
 def test_a_tally_that_is_killed_is_done_again(asset, now, monkeypatch):
     store(asset("web-01"), now, cpu(0))
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.db import connection, connections
+from django.db import DatabaseError, connection, connections, transaction
 
 from assets.metrics import compaction, head, ingestion, query
 from assets.metrics.compaction import compact
+from assets.metrics.frames import Frames
 from assets.metrics.identity import SeriesKey
 from assets.metrics.query import SeriesSelector
 from assets.metrics.wire import Columns, Decoded
@@ -151,6 +152,56 @@ def test_killed_at_any_point_it_loses_and_doubles_nothing(asset, noon, now, poin
     assert (count("metric_frame"), count("metric_block"), count("metric_daily")) == (0, 2, 1)
 
 
+def test_parts_of_one_layout_are_put_to_rest_together(asset, noon, now):
+    """As they are restored for an asset that has all its layouts."""
+    web = asset("web-01")
+    send(web, noon, 1, now)
+    compact(now)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM metric_layout")
+        (layout_id,) = cursor.fetchone()
+    stamps = [np.array([int((noon + EVERY * number).timestamp() * 1000)]) for number in (1, 2)]
+    with transaction.atomic():
+        compaction.put_to_rest([Frames(web.pk, layout_id, stamp, np.array([[5.0, 6.0]])) for stamp in stamps])
+    assert [value for _, value in everything(now)["cpu", web.pk]] == [0.0, 5.0, 5.0]
+
+
+def test_what_is_older_than_anything_is_kept_leaves_the_head(asset, noon, now, settings):
+    send(asset("web-01"), noon - timedelta(days=20), 5, now)
+    settings.METRIC_RETENTION_DAYS = 20
+    compact(now)
+    assert (count("metric_frame"), count("metric_block")) == (0, 0)
+
+
+def test_an_hour_that_fails_does_not_stop_those_behind_it(asset, noon, now):
+    web = asset("web-01")
+    send(web, noon - timedelta(days=20), 5, now)
+    send(web, noon, 5, now)
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE metric_block_{noon - timedelta(days=20):%Y%m%d}")
+    with pytest.raises(DatabaseError, match="no partition"):
+        compact(now)
+    assert (count("metric_frame"), count("metric_block"), count("metric_daily")) == (5, 1, 1)
+    for table in partitioned_tables():
+        partitions.maintain(table, now.date())
+    compact(now)
+    assert (count("metric_frame"), count("metric_block")) == (0, 2)
+
+
+def test_wide_frames_are_taken_in_smaller_portions(asset, noon, now, monkeypatch):
+    hosts = [asset(f"host-{number}") for number in range(4)]
+    for host in hosts[:2]:
+        send(host, noon, 10, now)
+    keys = tuple(SeriesKey(f"m{number}") for number in range(180))
+    stamps = np.array([int(noon.timestamp() * 1000)], dtype=np.int64)
+    for host in hosts[2:]:
+        wide = Decoded(columns=[Columns(keys, stamps, np.zeros((1, 180)), 0)])
+        ingestion.store(wide, ingestion.Sender(own_asset=host.pk), now, lambda _: {})
+    # 10 frames of 2 series, and one of 180, of 20 more each: 220 and 200.
+    monkeypatch.setattr(compaction, "_CELLS_AT_ONCE", 450)
+    assert sorted(map(len, compaction._portions(noon))) == [2, 2]
+
+
 def test_two_compactors_do_not_meet(asset, noon, now):
     send(asset("web-01"), noon, 5, now)
     with compaction.alone() as mine:
@@ -165,10 +216,10 @@ def test_two_compactors_do_not_meet(asset, noon, now):
 def test_hourly_statistics_are_the_same_from_the_head_and_from_blocks(asset, noon, now):
     web = asset("web-01")
     send(web, noon - 3 * HOUR, 200, now)
-    selector = SeriesSelector(NAMES, (web.pk,))
-    fresh = query.hourly_statistics(selector, noon - 4 * HOUR, now)
+    asked = query.find_series(SeriesSelector(NAMES, (web.pk,))), noon - 4 * HOUR, now, "hour"
+    fresh = query.statistics_of(*asked)
     compact(now)
-    rested = query.hourly_statistics(selector, noon - 4 * HOUR, now)
+    rested = query.statistics_of(*asked)
     for one, other in zip(fresh, rested, strict=True):
         np.testing.assert_allclose(one, other)
     assert rested[2][:, 0].tolist() == [60, 60, 60, 20] * 2

@@ -9,15 +9,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 import zstandard
 from django.test import Client
 
 from assets.authentication import issue_key
-from assets.metrics import committing
+from assets.metrics import committing, endpoint
 from assets.metrics.query import SeriesSelector, read
 from assets.models import AgentKey, MonitoringAgent
 from wedsync_monitor import counters, tokens
+from wedsync_monitor.connections import conninfo
 from wedsync_monitor.policy import Role
 
 pytestmark = pytest.mark.usefixtures("committed")
@@ -104,6 +106,16 @@ def test_a_bad_sample_is_refused_by_itself_and_the_rest_is_kept(send, asset, now
         10: "asset_id",
     }
     assert stored(now) == {"m": [1.0]}
+
+
+def test_refusals_are_in_order_and_say_how_many_there_are(send, asset, monkeypatch):
+    monkeypatch.setattr(endpoint, "MAX_REFUSALS_SHOWN", 2)
+    asset("web-01")
+    good = {"asset_name": "web-01", "metric_name": "m", "metric_value": 1}
+    bad = [good | {"asset_name": "nobody"}, good | {"metric_type": "speed"}, good | {"metric_name": ""}]
+    answer = send({"metrics": [*bad, good]}).json()
+    assert ([one["index"] for one in answer["rejected"]], answer["rejected_total"]) == ([0, 1], 3)
+    assert "the first 2 of 3" in send({"metrics": bad}).json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +205,8 @@ def test_other_media_types_and_methods_are_named(send):
 def test_without_a_valid_credential_nothing_is_stored(send, asset, now, person):
     asset("web-01")
     sample = {"asset_name": "web-01", "metric_name": "m", "metric_value": 1}
-    assert Client().post(URL, sample, "application/json").status_code == 401
+    assert Client().post(URL, sample, "application/json").json()["detail"].startswith("Send Authorization")
+    assert "is unknown" in send(sample, secret="wst_wrong").json()["detail"]
     assert send(sample, secret="wst_wrong").status_code == 401
     assert send(sample, secret="wsa_wrong").status_code == 401
     viewer = tokens.issue(person(Role.VIEWER), "test", now)
@@ -361,3 +374,15 @@ def test_what_came_in_is_counted_by_way_and_code(send, asset):
         counters.key("wedsync_ingest_refused_total", way="wedsync"): 1,
         counters.key("wedsync_ingest_commits_total"): 1,
     }
+
+
+def test_connections_that_a_server_left_behind_cost_no_sample(send, asset, now):
+    asset("web-01")
+    sample = {"asset_name": "web-01", "metric_name": "m", "metric_value": 1}
+    assert send(sample).status_code == 200
+    held = [committing.lookup_connection(), committing.committer()._connection]
+    with psycopg.connect(**conninfo(), autocommit=True) as admin:
+        for one in held:
+            admin.execute("SELECT pg_terminate_backend(%s, 5000)", [one.info.backend_pid])
+    assert send(sample | {"metric_name": "n"}).status_code == 200
+    assert stored(now) == {"m": [1.0], "n": [1.0]}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
+from django.db import connection, connections, transaction
 
 from assets.authentication import issue_key, sender_of
-from assets.metrics import catalogue, ingestion, layouts, owners
+from assets.metrics import catalogue, committing, ingestion, layouts, owners
 from assets.metrics.identity import SeriesKey
 from assets.metrics.ingestion import Sender
 from assets.metrics.query import SeriesSelector, read
@@ -146,6 +148,38 @@ def test_one_name_has_a_limit_over_all_senders(agent, token, now, settings):
     assert "hits has all the 3 that one metric may have" in outcome.refusals[0].reason
     assert send(token, now, *"xyz", asset="web-01", name="other").refusals == []
     assert CatalogueEntry.objects.get(metric_name="hits").refused == 2
+
+
+def test_who_is_refused_waits_for_those_who_count_without_holding_what_they_need(web, agent, token, now, settings):
+    settings.METRIC_MAX_SERIES_PER_NAME = 2
+    send(token, now, "/a", "/b", asset="web-01")
+    catalogue.tally(now)
+    assert len(send(token, now, "/c", asset="web-01").refusals) == 1
+    with ThreadPoolExecutor(1) as pool, transaction.atomic(), connection.cursor() as cursor:
+        # As a tally does: first the name, then the sender.
+        cursor.execute("SELECT FROM metric_catalogue FOR UPDATE")
+        refused = pool.submit(refused_elsewhere, token, now)
+        while not waits_for_a_lock():
+            assert not refused.done()
+        cursor.execute("SELECT count(*) FROM (SELECT FROM metric_series_usage FOR UPDATE NOWAIT) AS held")
+        assert cursor.fetchone() == (1,)
+        transaction.set_rollback(True)
+    assert refused.result(10) == 1
+    assert CatalogueEntry.objects.get(metric_name="hits").refused == 2
+
+
+def refused_elsewhere(token: Sender, now: Any) -> int:
+    try:
+        return len(send(token, now, "/d", asset="web-01").refusals)
+    finally:
+        committing.lookup_connection().close()
+        connections.close_all()
+
+
+def waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        return bool(cursor.fetchone()[0])
 
 
 def test_the_system_itself_may_make_what_it_needs(web, now, settings):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.db import connection
 
 from assets.metrics import ingestion, query, stored
 from assets.metrics.compaction import compact
@@ -92,14 +93,14 @@ def test_one_series_of_many_reads_as_it_does_among_all(asset, noon, now):
     for _ in range(2):
         everything = query.read(Selector(), noon, now)
         assert len(everything.values) == 2 * np.count_nonzero(~np.isnan(values))
-        hours = query.hourly_statistics(Selector(), noon, now)
+        hours = query.statistics_of(everything.series, noon, now, "hour")
         for place, series in enumerate(everything.series):
             alone = of_series([series])
             assert stored.places_of(everything.series).whole
             assert not stored.places_of([series]).whole
             for one, other in zip(query.read(alone, noon, now).of(0), everything.of(place), strict=True):
                 assert one.tolist() == other.tolist()
-            for one, other in zip(query.hourly_statistics(alone, noon, now), hours, strict=True):
+            for one, other in zip(query.statistics_of([series], noon, now, "hour"), hours, strict=True):
                 np.testing.assert_allclose(one, other[hours[0] == series.id])
         compact(now)
 
@@ -198,6 +199,71 @@ def test_the_longer_the_span_the_coarser_and_any_resolution_may_be_asked_for(ass
     assert len(drawn(200, resolution="raw")) == 600
     assert len(drawn(200, resolution="raw", points=10)) <= 10
     assert max(drawn(200, resolution="raw", points=10)) == 99
+
+
+def in_turn(asset: Any, start: Any, now: Any) -> Any:
+    """A counter with 60 samples from 1,000,000 on, rising by 10, of which every other one comes in another layout."""
+    for turn, beside in enumerate(("a", "b")):
+        stamps = ms(start) + 60_000 * np.arange(turn, 60, 2, dtype=np.int64)
+        values = np.column_stack([1_000_000 + 10.0 * np.arange(turn, 60, 2), np.zeros(30)])
+        decoded = Decoded(columns=[Columns((key("served", "counter"), key(beside)), stamps, values, 0)])
+        ingestion.store(decoded, ingestion.Sender(own_asset=asset.pk), now, lambda _: {})
+    return query.find_series(Selector(("served",)))
+
+
+# count, sum, min, max, first, last, increase
+SERVED = [60, 60_017_700, 1_000_000, 1_000_590, 1_000_000, 1_000_590, 590]
+
+
+@pytest.mark.parametrize("resolution", ["hour", "day"])
+def test_a_counter_that_comes_in_two_layouts_by_turns_is_counted_once(asset, noon, now, resolution):
+    series = in_turn(asset(), noon, now)
+    asked = series, noon - HOUR, now, resolution
+    for _ in range(2):
+        assert query.statistics_of(*asked)[2].tolist() == [SERVED]
+        compact(now)
+
+
+def test_a_counter_whose_layout_changes_from_hour_to_hour_grows_by_the_day_as_by_the_hour(asset, noon, now):
+    web = asset()
+    for hour, beside in enumerate("aba"):
+        values = np.column_stack([1_000_000 + 600.0 * hour + 10.0 * np.arange(60), np.zeros(60)])
+        send(web, [key("served", "counter"), key(beside)], noon + hour * HOUR, values, now)
+    compact(now)
+    series = query.find_series(Selector(("served",)))
+    assert query.statistics_of(series, noon - HOUR, now, "day")[2].tolist() == [
+        [180, 180_161_100, 1_000_000, 1_001_790, 1_000_000, 1_001_790, 1790]
+    ]
+    # Of samples that are gone the day still tells, once.
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE metric_block")
+    assert query.statistics_of(series, noon - HOUR, now, "day")[2][:, 6].tolist() == [1790]
+
+
+@pytest.mark.parametrize("resolution", ["hour", "day"])
+def test_samples_that_come_late_or_again_are_not_counted_twice(asset, noon, now, resolution):
+    web = asset()
+    rising = 1_000_000 + 10.0 * np.arange(60)[:, None]
+    send(web, [key("served", "counter")], noon, rising[:20], now)
+    send(web, [key("served", "counter")], noon + timedelta(minutes=22), rising[22:], now)
+    compact(now)
+    send(web, [key("served", "counter")], noon, rising[:40], now)
+    series = query.find_series(Selector())
+    asked = series, noon - HOUR, now, resolution
+    for _ in range(2):
+        assert query.statistics_of(*asked)[2].tolist() == [SERVED]
+        compact(now)
+
+
+def test_a_target_that_was_down_when_it_was_first_read_reports_once_it_answers(asset, now):
+    web = asset()
+    before, up = now - timedelta(minutes=5), SeriesKey("up", "gauge", "", {}, "synthetic")
+    ingestion.store_samples([Sample(str(web.pk), up, ms(before), 0.0)], now)
+    assert query.last_reports([web.pk], now - HOUR) == {}
+    page = [(up, 1.0), (SeriesKey("cpu", "gauge", "", {}, "pull"), 5.0)]
+    ingestion.store_samples([Sample(str(web.pk), key, ms(now), value) for key, value in page], now)
+    assert query.last_reports([web.pk], now - HOUR) == {web.pk: now}
+    assert query.reported_slots(web.pk, now - HOUR, now, 60_000).tolist() == [ms(now)]
 
 
 def test_what_statistics_cannot_tell_is_refused_and_read_from_samples_by_itself(asset, noon, now):

@@ -56,6 +56,11 @@ def test_a_job_is_made_changed_and_removed_and_its_secrets_are_never_shown(sre):
     assert sre.delete(f"{JOBS}/{row['id']}").status_code == 204
 
 
+def test_a_timeout_that_is_not_sent_fits_the_interval(sre):
+    assert made(sre, scrape_interval=5).json()["scrape_timeout"] == 5
+    assert "scrape_timeout" in str(fields_of(made(sre, job_name="other", scrape_interval=5, scrape_timeout=6)))
+
+
 def test_secrets_do_not_follow_a_job_to_other_targets(sre):
     row = made(sre).json()
     elsewhere = {"static_targets": [{"targets": ["evil.example.com:80"]}]}
@@ -80,6 +85,8 @@ def test_secrets_do_not_follow_a_job_to_other_targets(sre):
         ({"labels": {"instance": "x"}}, "labels"),
         ({"labels": {"a b": "x"}}, "labels"),
         ({"request": {"headers": {"X-A": "a\r\nX-B: b"}}}, "request"),
+        ({"request": {"bearer_token": "sesame "}}, "request"),
+        ({"request": {"bearer_token": "sesame\n"}}, "request"),
         ({"request": {"cookie": "a"}}, "request"),
         ({"ca_certificate": "none"}, "ca_certificate"),
         ({"environment": "moon"}, "environment"),

@@ -125,6 +125,16 @@ def test_a_list_that_fails_keeps_what_was_known_and_says_why(asset, now, lister,
     assert (states(), row.last_refresh_error) == ({"web-01:9100": "vanished"}, "")
 
 
+def test_one_list_of_endless_depth_does_not_stop_the_others(asset, now, lister):
+    asset("web-01")
+    lister.behave = says(b'[{"targets":[],"x":' + b"[" * 100_000, "application/json")
+    job(job_name="deep", source="http_sd", sd_url=f"http://{lister.address}/sd")
+    job()
+    assert refresh(now) == 2
+    assert states() == {"web-01:9100": "unknown"}
+    assert "recursion" in ScrapeJob.objects.get(job_name="deep").last_refresh_error
+
+
 def test_one_list_that_hangs_does_not_stop_the_others(asset, now, lister, monkeypatch):
     monkeypatch.setattr(targets, "LIST_TIMEOUT_SECONDS", 0.2)
     asset("web-01")
@@ -206,6 +216,18 @@ def test_a_job_that_may_makes_assets_of_unknown_hosts_once(now):
     made = InfrastructureAsset.objects.get()
     assert (made.asset_name, made.environment, made.tags) == ("web-01", "staging", ["discovered:scrape"])
     assert AuditEntry.objects.get(table_name="infrastructure_assets").actor_name == "scrape job node"
+
+
+def test_a_job_makes_so_many_assets_an_hour_and_says_so_of_the_others(now, monkeypatch):
+    monkeypatch.setattr(targets, "MAX_MADE_AN_HOUR", 2)
+    row = job(create_assets=True, static_targets=[{"targets": ["a:1", "b:1", "c:1"]}])
+    for _ in range(2):
+        refresh(now)
+        assert sorted(one.asset_name for one in InfrastructureAsset.objects.all()) == ["a", "b"]
+    assert "at most 2 in an hour" in ScrapeTarget.objects.get(address="c:1").problem
+    InfrastructureAsset.objects.update(created_at=now - timedelta(hours=2))
+    refresh(now)
+    assert ScrapeTarget.objects.get(address="c:1").asset.configuration["discovered"]["job"] == str(row.pk)
 
 
 def test_an_asset_that_is_registered_later_is_found(asset, now):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from wedsync_monitor.embedded import supervisor
+from wedsync_monitor.embedded import location, supervisor
 from wedsync_monitor.embedded.postgres import Postgres, StartFailed
 from wedsync_monitor.embedded.redis import Redis
 from wedsync_monitor.embedded.supervisor import Service, Supervisor
@@ -28,6 +31,16 @@ def address_from_here(host: str, port: int) -> str:
     if host in EVERY_ADDRESS:
         return f"http://127.0.0.1:{port}"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def takes_connections(host: str, port: int) -> bool:
+    """Whether a server that was to listen on `host` does."""
+    reached = urlsplit(address_from_here(host, port))
+    try:
+        socket.create_connection((reached.hostname or "", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 class Command(BaseCommand):
@@ -58,16 +71,27 @@ class Command(BaseCommand):
             self._start_servers(running)
             call_command("prepare", demo=demo)
             running.services += self._programs(demo)
-            self._say(f"WedSync Monitor: {settings.PUBLIC_URL} (user admin, password in {data_dir / 'admin-password'})")
-            running.run()
+            running.run(self._announcement(data_dir))
         except KeyboardInterrupt:
             self._say("asked to stop while starting")
         except StartFailed as error:
             raise CommandError(str(error)) from error
         finally:
+            self._say("Stopping …")
             running.stop()
             # A start that was interrupted, or that failed, has not noted its process.
             supervisor.end_leftovers(data_dir)
+            location.remove_socket_dirs(data_dir)
+
+    def _announcement(self, data_dir: Path) -> Callable[[], None]:
+        """Says where the console is, once, as soon as somebody listens there."""
+        texts = [f"WedSync Monitor: {settings.PUBLIC_URL} (user admin, password in {data_dir / 'admin-password'})"]
+
+        def announce() -> None:
+            if texts and takes_connections(settings.HOST, settings.PORT):
+                self._say(texts.pop())
+
+        return announce
 
     def _refuse_taken_port(self) -> None:
         family = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
@@ -111,5 +135,6 @@ class Command(BaseCommand):
         ]
 
     def _say(self, text: str) -> None:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):  # a terminal that is gone must not keep the system from stopping
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()

@@ -171,6 +171,28 @@ def test_limits_of_series_samples_and_answers(grafana, asset, recent, settings):
     assert grafana.refused("query_range", query="load", **long)[0] == 422
 
 
+def test_what_would_look_through_all_series_is_refused_with_what_to_add(grafana, asset, recent, settings):
+    web = asset("web-01")
+    store(web, recent, "load", 1, cpu="9", zone="a.b")
+    store(web, recent, "load", 2, cpu="10", zone="ab", job="node")
+    settings.QUERY_MAX_SERIES = 2
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE pg_class SET reltuples = 3 WHERE oid = 'metric_series'::regclass")
+    for unbounded in ('{cpu=~"9.*"}', '{cpu!=""}', '{job="agent"}', '{zone=~"a.b"}'):
+        code, _, reason = grafana.refused("query", query=unbounded)
+        assert (code, "add a metric name" in reason) == (422, True), unbounded
+    for answered, values in (
+        ('{cpu=~"9"}', {"1"}),
+        ('{cpu=~"9|10|11"}', {"1", "2"}),
+        (r'{zone=~"a\\.b|c"}', {"1"}),
+        ('{job="node"}', {"2"}),
+        ('load{cpu=~"1.*"}', {"2"}),
+        ('{asset="web-01",cpu!="9"}', {"2"}),
+    ):
+        found = grafana.ask("query", query=answered, time=recent.timestamp())["result"]
+        assert {one["value"][1] for one in found} == values, answered
+
+
 def test_a_query_that_takes_too_long_is_ended(grafana, asset, recent, settings):
     store(asset("web-01"), recent, "load", 1)
     settings.QUERY_TIMEOUT_SECONDS = 0.001

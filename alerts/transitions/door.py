@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-import msgspec
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from alerts import lifecycle, notification
-from alerts.lifecycle import Event, Observation, Refused, Snapshot, State, Terms, Transition
-from alerts.models import AlertEvent, AlertInstance, AlertRule
+from alerts.flapping import Flips
+from alerts.lifecycle import Event, Snapshot, State, Transition
+from alerts.models import AlertEvent, AlertInstance
+from alerts.transitions import rows
+from alerts.transitions.subjects import Ending, Happening, Outcome, Subject, snapshot_of
 from wedsync_monitor.models import User
 
 log = logging.getLogger(__name__)
@@ -24,55 +26,6 @@ log = logging.getLogger(__name__)
 BATCH = 1000
 # How often it is written that an alert still breaches.
 REFRESHED_EVERY = timedelta(seconds=60)
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What an evaluation found about one rule on one asset, ready to be written."""
-
-    rule: AlertRule
-    asset_id: UUID | None  # None: about all assets of the rule together
-    observation: Observation
-    terms: Terms
-    title: str = ""
-    description: str = ""
-    value: float | None = None
-    threshold: float | None = None
-    context: dict[str, Any] = field(default_factory=dict)
-    key: str = ""  # where it is not the rule and the asset
-
-    @property
-    def alert_key(self) -> str:
-        return self.key or f"{self.rule.pk}:{self.asset_id or 'all'}"
-
-
-def snapshot_of(alert: AlertInstance) -> Snapshot:
-    return Snapshot(
-        State(alert.status),
-        alert.breach_count,
-        alert.opened_at,
-        alert.clear_since,
-        alert.missing_since,
-        alert.acknowledged_until,
-        alert.snoozed_until,
-    )
-
-
-@dataclass(frozen=True)
-class Ending:
-    """A live alert that its rule no longer asks for, and why."""
-
-    alert: AlertInstance
-    rule: AlertRule
-    reason: str
-
-
-@dataclass
-class Outcome:
-    """How many messages became due, and what could not be written, by rule."""
-
-    messages: int = 0
-    failures: dict[UUID, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -153,9 +106,31 @@ def _in_batches(
 
 
 def _begin(batch: Sequence[tuple[Subject, Transition]], now: datetime) -> int:
-    steps = [_Step(_settled(_new(subject, now), decided, now), decided) for subject, decided in batch]
-    ours = _insert([step.alert for step in steps])
+    earlier = _flips_before([subject for subject, _ in batch], now)
+    steps = []
+    for subject, first in batch:
+        flips = earlier.get(subject.alert_key, ())
+        decided = lifecycle.decide(None, subject.observation, subject.terms, now, flips) or first
+        steps.append(_Step(_settled(_new(subject, now), decided, now), decided))
+    ours = rows.insert([step.alert for step in steps])
     return _tell([step for step in steps if step.alert.pk in ours], now)
+
+
+def _flips_before(subjects: Sequence[Subject], now: datetime) -> dict[str, Flips]:
+    """When the trouble of each key began and ended lately, by the last alert of it that is over; one query, and none
+    where nothing can flap. One that lasted for longer than is looked back was no flapping."""
+    able = [subject for subject in subjects if subject.terms.flapping]
+    if not able:
+        return {}
+    reach = max(subject.terms.flapping.reach for subject in able if subject.terms.flapping)
+    over = AlertInstance.objects.filter(
+        alert_rule__in={subject.rule.pk for subject in able},
+        first_triggered_at__gt=now - reach,
+        alert_key__in=[subject.alert_key for subject in able],
+        status=State.RESOLVED,
+    )
+    newest = over.order_by("alert_key", "-first_triggered_at").distinct("alert_key")
+    return {key: tuple(flips) for key, flips in newest.values_list("alert_key", "flips")}
 
 
 def _new(subject: Subject, now: datetime) -> AlertInstance:
@@ -173,11 +148,16 @@ def _new(subject: Subject, now: datetime) -> AlertInstance:
 def _go_on(batch: Sequence[tuple[Subject, AlertInstance]], now: datetime) -> int:
     """The decisions are made again on the locked rows: another evaluator or an operator may have been first."""
     locked = _locked_rows([alert for _, alert in batch])
+    opening = [subject for subject, alert in batch if alert.status == State.PENDING]
+    earlier = _flips_before(opening, now)
     steps = []
     for subject, alert in batch:
         row = locked.get(alert.pk)
-        decided = lifecycle.decide(snapshot_of(row), subject.observation, subject.terms, now) if row else None
-        if row is not None and decided is not None:
+        if row is None:
+            continue
+        flips = earlier.get(subject.alert_key, ())
+        decided = lifecycle.decide(snapshot_of(row), subject.observation, subject.terms, now, flips)
+        if decided is not None:
             row.alert_rule = subject.rule
             _describe(row, subject, now)
             steps.append(_Step(row, decided))
@@ -193,7 +173,7 @@ def _apply_all(steps: Sequence[_Step], now: datetime) -> int:
     if gone := [step.alert.pk for step in steps if step.decided.gone]:
         AlertInstance.objects.filter(pk__in=gone).delete()
     left = [step for step in steps if not step.decided.gone]
-    _update([_settled(step.alert, step.decided, now) for step in left], _MARKS | _ENDS, "true", now)
+    rows.update([_settled(step.alert, step.decided, now) for step in left], rows.MARKS | rows.ENDS, "true", now)
     return _tell(left, now)
 
 
@@ -217,7 +197,7 @@ def _next_look(alert: AlertInstance, decided: Transition, now: datetime) -> date
 
 def _tell(steps: Sequence[_Step], now: datetime, person: User | None = None) -> int:
     """Write the events of `steps` and queue their messages."""
-    opened = [step.alert for step in steps if Event.OPENED in step.decided.events]
+    opened = [step.alert for step in steps if not _BEGINS.isdisjoint(step.decided.events)]
     untold = notification.why_untold(opened, now)
     happened = [(step, event, untold.get(step.alert.pk, "")) for step in steps for event in step.decided.events]
     rows = [
@@ -239,96 +219,21 @@ def _tell(steps: Sequence[_Step], now: datetime, person: User | None = None) -> 
 
 def _note(step: _Step, event: Event, reason: str) -> str:
     """What a person said, or why the system did it."""
-    return step.note or (step.decided.note if event is Event.SUPPRESSED else _why(event, reason))
+    return step.note or (step.decided.note if event in _NOTED else "") or _why(event, reason)
 
 
 def _why(event: Event, reason: str) -> str:
-    return reason if event is Event.OPENED else ""
+    return reason if event in _BEGINS else ""
 
 
+_BEGINS, _NOTED = frozenset({Event.OPENED, Event.FLAPPING}), frozenset({Event.SUPPRESSED, Event.FLAPPING})
 _TO_OPEN = frozenset({Event.OPENED, Event.UNSUPPRESSED, Event.ACKNOWLEDGEMENT_EXPIRED})
-
-
-# What an evaluation writes on an alert that stays in its state.
-_MARKS = {
-    "alert_title": "text",
-    "alert_description": "text",
-    "trigger_value": "float8",
-    "threshold_value": "float8",
-    "context_data": "jsonb",
-    "last_triggered_at": "timestamptz",
-    "breach_count": "int4",
-    "clear_since": "timestamptz",
-    "missing_since": "timestamptz",
-}
-
-
-# What it writes besides where it moves it on.
-_ENDS = {
-    "opened_at": "timestamptz",
-    "acknowledged_until": "timestamptz",
-    "snoozed_until": "timestamptz",
-    "next_escalation_at": "timestamptz",
-    "resolved_at": "timestamptz",
-    "resolution_type": "text",
-    "resolution_notes": "text",
-}
 
 
 def _save_marks(batch: Sequence[tuple[Subject, AlertInstance]], now: datetime) -> int:
     """An alert that an operator has moved on meanwhile is left to the next evaluation."""
-    _update([alert for _, alert in batch], _MARKS, "alert.status = seen.status", now)
+    rows.update([alert for _, alert in batch], rows.MARKS, "alert.status = seen.status", now)
     return 0
-
-
-# What a new alert has besides; everything else has its default.
-_BEGINNING = {
-    "id": "uuid",
-    "alert_rule_id": "uuid",
-    "asset_id": "uuid",
-    "alert_key": "text",
-    "severity": "text",
-    "status": "text",
-    "first_triggered_at": "timestamptz",
-    "opened_at": "timestamptz",
-    "notification_status": "jsonb",
-    "impact_assessment": "jsonb",
-    "next_escalation_at": "timestamptz",
-}
-
-
-def _insert(alerts: Sequence[AlertInstance]) -> set[UUID]:
-    """Insert new alerts by one statement; answers those that are there then. The partial unique index leaves out what
-    another evaluator opened in the same moment."""
-    if not alerts:
-        return set()
-    types = _BEGINNING | _MARKS
-    rows = msgspec.json.encode([{name: getattr(alert, name) for name in types} for alert in alerts])
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""INSERT INTO alert_instances ({", ".join(types)})
-                SELECT {", ".join(types)}
-                FROM jsonb_to_recordset(%s::jsonb) AS new ({", ".join(" ".join(column) for column in types.items())})
-                ON CONFLICT DO NOTHING RETURNING id""",
-            [rows.decode()],
-        )
-        return {row[0] for row in cursor.fetchall()}
-
-
-def _update(alerts: Sequence[AlertInstance], columns: Mapping[str, str], where: str, now: datetime) -> None:
-    """Write `columns` (and their types) and the status of `alerts`: one statement for all."""
-    if not alerts:
-        return
-    types = {"id": "uuid", "status": "text"} | dict(columns)
-    rows = msgspec.json.encode([{name: getattr(alert, name) for name in types} for alert in alerts])
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""UPDATE alert_instances AS alert
-                SET status = seen.status, {", ".join(f"{name} = seen.{name}" for name in columns)}, updated_at = %s
-                FROM jsonb_to_recordset(%s::jsonb) AS seen ({", ".join(" ".join(column) for column in types.items())})
-                WHERE alert.id = seen.id AND {where}""",
-            [now, rows.decode()],
-        )
 
 
 def _describe(alert: AlertInstance, subject: Subject, now: datetime) -> None:
@@ -381,13 +286,21 @@ def acknowledge(
 
 
 def resolve(
-    alert_id: UUID, person: User | None, resolution_type: str, notes: str, now: datetime, **found: str
+    alert_id: UUID,
+    person: User | None,
+    resolution_type: str,
+    notes: str,
+    now: datetime,
+    false_positive: bool = False,
+    **found: str,
 ) -> AlertInstance:
-    """The alert is declared over; `found` may hold root_cause and remediation_applied. Raises Refused, DoesNotExist."""
+    """The alert is declared over, or never to have been; `found` may hold root_cause and remediation_applied. Raises
+    Refused, DoesNotExist."""
     with transaction.atomic():
         context = _locked(alert_id).context_data | {name: text for name, text in found.items() if text}
         decide = partial(lifecycle.decide_resolve, resolution_type=resolution_type)
-        return act(alert_id, person, decide, notes, now, resolution_notes=notes, context_data=context)
+        columns = {"resolution_notes": notes, "context_data": context, "false_positive": false_positive}
+        return act(alert_id, person, decide, notes, now, **columns)
 
 
 def end_orphans(endings: Sequence[Ending], now: datetime, standing: Standing, outcome: Outcome) -> None:
@@ -410,16 +323,6 @@ def _end(batch: Sequence[Ending], now: datetime) -> int:
     return _apply_all(steps, now)
 
 
-@dataclass(frozen=True)
-class Happening:
-    """One event of a recorded history."""
-
-    event: Event
-    at: datetime
-    person: User | None = None
-    note: str = ""
-
-
 def load(alert: AlertInstance, happened: Sequence[Happening], **data: Any) -> list[AlertEvent]:
     """Write `alert` with what is known to have happened to it; nobody is told. Raises Refused where one event cannot
     follow the other."""
@@ -434,19 +337,3 @@ def load(alert: AlertInstance, happened: Sequence[Happening], **data: Any) -> li
             for one in happened
         ]
         return AlertEvent.objects.bulk_create(rows)
-
-
-__all__ = [
-    "Ending",
-    "Happening",
-    "Outcome",
-    "Refused",
-    "Subject",
-    "acknowledge",
-    "act",
-    "end_orphans",
-    "load",
-    "observe",
-    "resolve",
-    "snapshot_of",
-]
