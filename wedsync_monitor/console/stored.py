@@ -14,7 +14,6 @@ from django.urls import reverse
 
 from capacity.models import CapacityForecast
 from remediation.models import RemediationAction
-from synthetic.models import SyntheticCheck
 from wedsync_monitor import policy
 from wedsync_monitor.models import MonitoringDashboard
 from wedsync_monitor.policy import Verb
@@ -38,16 +37,6 @@ class Listing:
 
 
 LISTINGS = {
-    "synthetic": Listing(
-        "synthetic",
-        lambda: SyntheticCheck.objects.order_by("check_name"),
-        "Synthetic Checks",
-        "Probes that are configured",
-        "clock",
-        {"Check": "check_name", "Type": "check_type", "Every (s)": "check_frequency", "Enabled": "is_enabled"},
-        "No check is configured. Add one here or by the API.",
-        notice="Checks are stored; probes do not run in this version.",
-    ),
     "capacity": Listing(
         "forecasts",
         lambda: CapacityForecast.objects.select_related("asset").order_by("-calculated_at"),

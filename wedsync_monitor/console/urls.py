@@ -17,6 +17,7 @@ from assets import catalogue_views as catalogue
 from assets import views as assets
 from assets.heartbeats import views as heartbeats
 from assets.scraping import views as scraping
+from synthetic import views as synthetic
 from wedsync_monitor.console.configuration import configuration
 from wedsync_monitor.console.navigation import tabs_for
 from wedsync_monitor.console.overview import overview
@@ -77,7 +78,9 @@ urlpatterns = [
     path("alerts/<uuid:pk>/snooze", responses.alert_snooze, name="alert-snooze"),
     path("alerts/<uuid:pk>/assign", responses.alert_assign, name="alert-assign"),
     path("alerts/<uuid:pk>/comment", responses.alert_comment, name="alert-comment"),
-    path("synthetic", page_of(LISTINGS["synthetic"]), name="synthetic"),
+    path("synthetic", synthetic.check_list, name="synthetic"),
+    path("synthetic/<uuid:pk>", synthetic.check_detail, name="check"),
+    path("synthetic/<uuid:pk>/run", synthetic.check_run, name="check-run"),
     path("capacity", page_of(LISTINGS["capacity"]), name="capacity"),
     path("remediation", page_of(LISTINGS["remediation"]), name="remediation"),
     path("dashboards", page_of(LISTINGS["dashboards"]), name="dashboards"),
