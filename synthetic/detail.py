@@ -26,7 +26,7 @@ PHASES = (
 LAST = 50
 _POINTS = 300
 _TIMES = """
-    SELECT coalesce(location, 'unknown'), date_bin(%s, check_timestamp, %s) AS bin, avg(response_time_ms)
+    SELECT coalesce(location, 'unknown'), date_bin(%s * interval '1 second', check_timestamp, %s) AS bin, avg(response_time_ms)
     FROM synthetic_check_results
     WHERE check_id = %s AND check_timestamp > %s AND check_timestamp <= %s
         AND is_counted AND status IN ('success', 'failure') AND response_time_ms IS NOT NULL
@@ -124,7 +124,7 @@ def chart_of(check: SyntheticCheck, span: Span) -> dict[str, Any]:
     width = max((span.end - span.start) / _POINTS, timedelta(seconds=1))
     points: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
     with connection.cursor() as cursor:
-        cursor.execute(_TIMES, [width, span.start, check.pk, span.start, span.end])
+        cursor.execute(_TIMES, [width.total_seconds(), span.start, check.pk, span.start, span.end])
         for location, at, mean in cursor.fetchall():
             points[location].append((_ms(at + width / 2), round(float(mean), 1)))
     drawn = [{"label": location, "unit": "ms", "points": found} for location, found in points.items()]

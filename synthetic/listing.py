@@ -133,8 +133,8 @@ def _periods(
     periods: defaultdict[UUID, dict[int, Period]] = defaultdict(dict)
     times: dict[UUID, int] = {}
     with connection.cursor() as cursor:
-        asked = [[one.pk for one in checks], [one.check_frequency for one in checks], ends, bars.PERIODS]
-        cursor.execute(_PERIODS, asked)
+        keys, every = [one.pk for one in checks], [one.check_frequency for one in checks]
+        cursor.execute(_PERIODS, [keys, every, ends, bars.PERIODS])
         for pk, age, total, good, took in cursor.fetchall():
             periods[pk][age] = Period(total, good, is_maintained=not total)
             if took is not None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from assets import spans
 from assets.spans import Span
-from synthetic import detail, listing, objectives, standing, trying
+from synthetic import certificates, detail, listing, objectives, standing, trying
 from synthetic.models import CheckType, SyntheticCheck, SyntheticCheckResult
 from synthetic.targets import Unusable
 from wedsync_monitor import policy
@@ -130,3 +130,13 @@ def check_run(request: HttpRequest, pk: UUID) -> HttpResponse:
         return redirect("console:check", pk=pk)
     context = {"check": check, **tried(check)}
     return htmx.respond(request, "synthetic/check_tried.html", "synthetic/_tried.html", context)
+
+
+@guarded("synthetic", GET=Verb.READ)
+def certificate_list(request: HttpRequest) -> HttpResponse:
+    """The certificates that checks saw, the earliest expiry first."""
+    frame, now = htmx.frame_of(request), timezone.now()
+    page = htmx.page_of(request, certificates.by_expiry(_filtered(request, frame["environment"]), now))
+    page.object_list = certificates.lines_of(list(page.object_list), now)
+    context = {**frame, "page": page, "q": htmx.text_of(request)}
+    return htmx.respond(request, "synthetic/certificate_list.html", "synthetic/_certificates.html", context)

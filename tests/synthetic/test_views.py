@@ -141,3 +141,24 @@ def test_only_operations_run_and_change_checks(signed_in, seen, role):
     client, check = signed_in(role), seen("booking", "success")
     page = opened(client, at("check", check))
     assert ("run-now-btn" in page.testids) is (role in OPERATIONS)
+
+
+def test_certificates_are_listed_by_their_earliest_expiry(sre, seen, now):
+    url = reverse("console:certificates")
+
+    def certified(name, days, **columns):
+        ends = {"not_before": now.isoformat(), "not_after": (now + timedelta(days=days, hours=1)).isoformat()}
+        chain = [{"subject": f"CN={name}", "issuer": "CN=Test CA", **ends}]
+        told = {"earliest_days_left": days, "earliest_served_expiry": ends["not_after"], "chain": chain}
+        return seen(name, "success", result={"certificate_info": told}, **columns)
+
+    certified("booking", 40)
+    seen("plain", "success", target_url="http://plain.example/")
+    few = queries_of(sre, url)
+    certified("payment", 3, check_type="ssl", target_url=None, target_host="payment.example")
+    certified("search", 20)
+    page = opened(sre, url)
+    found = [page.text.index(f"CN={name}") for name in ("payment", "search", "booking")]
+    assert found == sorted(found)
+    assert "plain" not in page.text
+    assert queries_of(sre, url) == few <= 7
