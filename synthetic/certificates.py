@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce
 
 from synthetic import detail, standing
 from synthetic.detail import Certificate
@@ -25,36 +26,49 @@ USES_TLS = (
 _FRESH = timedelta(days=7)
 
 
+_TOLD = {"certificate": "certificate_info", "seen_at": "check_timestamp"}
+
+
 @dataclass(frozen=True)
 class Line:
-    """A check with the certificate of its chain that ends first; the chain's days are those of the verified one."""
+    """A check, its certificate, and which one of the chain ends first; of the chain as it was verified, and as it was
+    served where nothing verified it."""
 
     check: SyntheticCheck
     target: str
-    first_to_end: Certificate
+    leaf: Certificate
+    first_to_end: str
+    ends_at: datetime
+    days_left: float
     seen_at: datetime
+
+    @property
+    def tone(self) -> str:
+        return detail.tone_of_days(self.days_left)
 
 
 def by_expiry(checks: QuerySet[SyntheticCheck], now: datetime) -> QuerySet[Any]:
-    """Checks that saw a certificate lately, the earliest expiry first, with `certificate` and `seen_at`."""
+    """Checks that saw a certificate lately, the earliest expiry first, with `ends`, `certificate` and `seen_at`."""
     seen = SyntheticCheckResult.objects.filter(
         synthetic_check=OuterRef("pk"),
         check_timestamp__gt=now - _FRESH,
         check_timestamp__lte=now,
         certificate_info__earliest_days_left__isnull=False,
     ).order_by("-check_timestamp")
-    ends = Subquery(seen.annotate(ends=KT("certificate_info__earliest_served_expiry")).values("ends")[:1])
+    expiry = Coalesce(KT("certificate_info__earliest_verified_expiry"), KT("certificate_info__earliest_served_expiry"))
+    ends = Subquery(seen.annotate(ends=expiry).values("ends")[:1])
     told = {name: Subquery(seen.values(column)[:1]) for name, column in _TOLD.items()}
-    return checks.filter(USES_TLS).annotate(ends=ends, **told).filter(ends__isnull=False).order_by(F("ends"), "pk")
-
-
-_TOLD = {"certificate": "certificate_info", "seen_at": "check_timestamp"}
+    return checks.filter(USES_TLS).annotate(ends=ends, **told).filter(ends__isnull=False).order_by("ends", "pk")
 
 
 def lines_of(checks: Sequence[Any], now: datetime) -> list[Line]:
     """The lines of a page of `by_expiry`."""
-    return [
-        Line(check, standing.target_of(check), min(chain, key=lambda one: one.not_after), check.seen_at)
-        for check in checks
-        if (chain := detail.chain_of(check.certificate, now))
-    ]
+    return [_line(check, chain, now) for check in checks if (chain := detail.chain_of(check.certificate, now))]
+
+
+def _line(check: Any, chain: Sequence[Certificate], now: datetime) -> Line:
+    ends = datetime.fromisoformat(check.ends)
+    # A root comes from the trust store and not from the server.
+    first = next((one.subject for one in chain if one.not_after == ends), "a certificate that is not served")
+    days = round((ends - now).total_seconds() / 86400, 1)
+    return Line(check, standing.target_of(check), chain[0], first, ends, days, check.seen_at)

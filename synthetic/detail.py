@@ -26,7 +26,8 @@ PHASES = (
 LAST = 50
 _POINTS = 300
 _TIMES = """
-    SELECT coalesce(location, 'unknown'), date_bin(%s * interval '1 second', check_timestamp, %s) AS bin, avg(response_time_ms)
+    SELECT coalesce(location, 'unknown'), date_bin(%s * interval '1 second', check_timestamp, %s) AS bin,
+        avg(response_time_ms)
     FROM synthetic_check_results
     WHERE check_id = %s AND check_timestamp > %s AND check_timestamp <= %s
         AND is_counted AND status IN ('success', 'failure') AND response_time_ms IS NOT NULL

@@ -79,7 +79,7 @@ def _fields() -> dict[str, forms.Field]:
         "follow_redirects": forms.BooleanField(label="Follow redirects", required=False),
         "verify_tls": forms.BooleanField(label="Verify the certificate", required=False),
         "expected_status_codes": CodesField(
-            label="Expected status codes", required=False, help_text="For example 200, 301-302, 4xx. None: 2xx and 3xx."
+            label="Expected status codes", required=False, help_text="For example 200, 301-302, 4xx. None: 2xx."
         ),
         "expected_content": forms.CharField(
             label="Expected content", required=False, strip=False, help_text="A text that the body has to contain."

@@ -53,9 +53,9 @@ class Row:
         return TONES.get(self.status, "tone-none")
 
 
-def status_of(check: SyntheticCheck, places: Sequence[CheckPlace], now: datetime) -> str:
+def status_of(check: Any, places: Sequence[Any], now: datetime) -> str:
     """One of STATUSES, by the same rule as synthetic.standing: degraded where it is up, and one of its locations sees
-    it down or the last probe failed."""
+    it down or the last probe failed. Takes rows, or named tuples of their columns."""
     if not check.is_enabled:
         return "disabled"
     judged = [place for place in places if place.last_result_at is not None]
@@ -63,21 +63,23 @@ def status_of(check: SyntheticCheck, places: Sequence[CheckPlace], now: datetime
     overall = verdict.over(states)
     if overall is not State.UP:
         return str(overall)
-    last = max(judged, key=lambda place: place.last_result_at or now)
+    last = max(judged, key=lambda place: place.last_result_at)
     return "degraded" if State.DOWN in states or last.failures_in_a_row else "up"
 
 
 def statuses_of(checks: QuerySet[SyntheticCheck], now: datetime) -> dict[UUID, str]:
-    """The status of all these checks, in two queries."""
+    """The status of all these checks, in two queries; of thousands, so no row becomes an object of its model."""
     few = ("check_frequency", "timeout_seconds", "retry_attempts", "is_enabled")
-    known = list(checks.order_by().only("pk", *few))
-    places = places_of(checks.order_by().values("pk"))
+    said = ("synthetic_check_id", "state", "last_result_at", "failures_in_a_row")
+    rows = CheckPlace.objects.filter(synthetic_check__in=checks.order_by().values("pk")).order_by()
+    places = _by_check(rows.values_list(*said, named=True))
+    known = checks.order_by().values_list("pk", *few, named=True)
     return {check.pk: status_of(check, places.get(check.pk, []), now) for check in known}
 
 
-def places_of(check_ids: Any) -> Mapping[UUID, list[CheckPlace]]:
-    found: defaultdict[UUID, list[CheckPlace]] = defaultdict(list)
-    for place in CheckPlace.objects.filter(synthetic_check__in=check_ids):
+def _by_check(places: Iterable[Any]) -> Mapping[UUID, list[Any]]:
+    found: defaultdict[UUID, list[Any]] = defaultdict(list)
+    for place in places:
         found[place.synthetic_check_id].append(place)
     return found
 
@@ -91,7 +93,7 @@ def counted(statuses: Iterable[str]) -> list[tuple[str, int]]:
 def rows_of(checks: Sequence[SyntheticCheck], now: datetime) -> list[Row]:
     """The lines of a page, in three queries whatever their number."""
     ids = [check.pk for check in checks]
-    places, uptimes = places_of(ids), _uptimes(ids, now)
+    places, uptimes = _by_check(CheckPlace.objects.filter(synthetic_check__in=ids)), _uptimes(ids, now)
     last = {pk: _last_of(places.get(pk, [])) for pk in ids}
     periods, times = _periods(checks, last, now)
     return [
