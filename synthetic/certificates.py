@@ -47,14 +47,25 @@ class Line:
         return detail.tone_of_days(self.days_left)
 
 
-def by_expiry(checks: QuerySet[SyntheticCheck], now: datetime) -> QuerySet[Any]:
-    """Checks that saw a certificate lately, the earliest expiry first, with `ends`, `certificate` and `seen_at`."""
-    seen = SyntheticCheckResult.objects.filter(
-        synthetic_check=OuterRef("pk"),
+def last_of(check: SyntheticCheck, seen: Sequence[SyntheticCheckResult], now: datetime) -> SyntheticCheckResult | None:
+    """The newest result with a certificate: of `seen`, its last results, else of the last 7 days."""
+    recent = next((one for one in seen if "earliest_days_left" in (one.certificate_info or {})), None)
+    if recent is not None or not SyntheticCheck.objects.filter(USES_TLS, pk=check.pk).exists():
+        return recent
+    return _with_certificate(now).filter(synthetic_check=check).first()
+
+
+def _with_certificate(now: datetime) -> QuerySet[SyntheticCheckResult]:
+    return SyntheticCheckResult.objects.filter(
         check_timestamp__gt=now - _FRESH,
         check_timestamp__lte=now,
         certificate_info__earliest_days_left__isnull=False,
     ).order_by("-check_timestamp")
+
+
+def by_expiry(checks: QuerySet[SyntheticCheck], now: datetime) -> QuerySet[Any]:
+    """Checks that saw a certificate lately, the earliest expiry first, with `ends`, `certificate` and `seen_at`."""
+    seen = _with_certificate(now).filter(synthetic_check=OuterRef("pk"))
     expiry = Coalesce(KT("certificate_info__earliest_verified_expiry"), KT("certificate_info__earliest_served_expiry"))
     ends = Subquery(seen.annotate(ends=expiry).values("ends")[:1])
     told = {name: Subquery(seen.values(column)[:1]) for name, column in _TOLD.items()}

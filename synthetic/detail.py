@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
 
 from assets.spans import Span
 from synthetic import listing, results, standing
@@ -163,9 +162,3 @@ def chain_of(certificate: Any, now: datetime) -> list[Certificate]:
 def _certificate(one: Mapping[str, str], now: datetime) -> Certificate:
     ends = datetime.fromisoformat(one["not_after"])
     return Certificate(one["subject"], one["issuer"], ends, round((ends - now).total_seconds() / 86400, 1))
-
-
-def with_certificate(check: SyntheticCheck, now: datetime) -> QuerySet[SyntheticCheckResult]:
-    """Its results of the last 7 days that saw a certificate, the newest first."""
-    rows = standing.results_of(check).filter(check_timestamp__gt=now - timedelta(days=7), check_timestamp__lte=now)
-    return rows.filter(certificate_info__earliest_days_left__isnull=False)

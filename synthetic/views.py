@@ -87,7 +87,7 @@ def check_detail(request: HttpRequest, pk: UUID) -> HttpResponse:
     span = Span(now - spans.RANGES[chosen], now)
     found, seen = list(check.places.all()), detail.last_results(check)
     picked, status = _picked(request, check, seen), listing.status_of(check, found, now)
-    certified = detail.with_certificate(check, now).first() if check.check_type not in ("dns", "ping") else None
+    certified = certificates.last_of(check, seen, now)
     context = {
         "check": check,
         "target": standing.target_of(check),
