@@ -111,6 +111,7 @@ ROWS = {
     "/admin/monitoring/alerts/on-call/overrides/": "alerts.OnCallOverride",
     "/admin/monitoring/alerts/silences/": "alerts.Silence",
     "/admin/monitoring/alerts/": "alerts.AlertInstance",
+    "/admin/monitoring/synthetic/": "synthetic.SyntheticCheck",
 }
 NUMBERS = count(1)
 

@@ -16,14 +16,13 @@ from tests.pages import HTMX, Page, opened, queries_of
 from tests.wedsync_monitor import stored
 from wedsync_monitor.console.urls import urlpatterns
 from wedsync_monitor.models import MonitoringDashboard
-from wedsync_monitor.policy import OPERATIONS, Role
+from wedsync_monitor.policy import Role
 
 pytestmark = pytest.mark.usefixtures("database")
 OVERVIEW = "/admin/monitoring/overview"
 TABS = ["Overview", "Assets", "Alerts", "Synthetic Checks", "Capacity", "Remediation", "Dashboards", "System"]
 PATHS = ["overview", "assets", "alerts", "synthetic", "capacity", "remediation", "dashboards", "system"]
 STORED = {
-    "synthetic": stored.check,
     "capacity": stored.forecast,
     "remediation": stored.action,
     "dashboards": stored.MAKE["wedsync_monitor.MonitoringDashboard"],
@@ -223,7 +222,6 @@ def test_a_tab_asks_no_more_for_thirty_rows_than_for_three(signed_in, tab):
 @pytest.mark.parametrize(
     ("tab", "adders"),
     [
-        ("synthetic", OPERATIONS),
         ("capacity", frozenset()),
         ("remediation", {Role.SRE, Role.SYSTEM_ADMIN}),
         ("dashboards", frozenset(Role)),

@@ -14,7 +14,6 @@ from django.urls import reverse
 
 from capacity.models import CapacityForecast
 from remediation.models import RemediationAction
-from synthetic.models import SyntheticCheck
 from wedsync_monitor import policy
 from wedsync_monitor.models import MonitoringDashboard
 from wedsync_monitor.policy import Verb
@@ -38,15 +37,6 @@ class Listing:
 
 
 LISTINGS = {
-    "synthetic": Listing(
-        "synthetic",
-        lambda: SyntheticCheck.objects.order_by("check_name"),
-        "Synthetic Checks",
-        "Probes from outside, and how often they run",
-        "clock",
-        {"Check": "check_name", "Type": "check_type", "Every (s)": "check_frequency", "Enabled": "is_enabled"},
-        "No check is configured. Add one here or by the API.",
-    ),
     "capacity": Listing(
         "forecasts",
         lambda: CapacityForecast.objects.select_related("asset").order_by("-calculated_at"),

@@ -18,6 +18,8 @@ from assets import catalogue_views as catalogue
 from assets import views as assets
 from assets.heartbeats import views as heartbeats
 from assets.scraping import views as scraping
+from synthetic import editing_views as checks
+from synthetic import views as synthetic
 from wedsync_monitor.console.configuration import configuration
 from wedsync_monitor.console.navigation import tabs_for
 from wedsync_monitor.console.overview import overview
@@ -80,7 +82,16 @@ urlpatterns = [
     path("alerts/<uuid:pk>/snooze", responses.alert_snooze, name="alert-snooze"),
     path("alerts/<uuid:pk>/assign", responses.alert_assign, name="alert-assign"),
     path("alerts/<uuid:pk>/comment", responses.alert_comment, name="alert-comment"),
-    path("synthetic", page_of(LISTINGS["synthetic"]), name="synthetic"),
+    path("synthetic", synthetic.check_list, name="synthetic"),
+    path("synthetic/certificates", synthetic.certificate_list, name="certificates"),
+    path("synthetic/new", checks.check_new, name="check-new"),
+    path("synthetic/try", checks.check_try, name="check-try"),
+    path("synthetic/<uuid:pk>", synthetic.check_detail, name="check"),
+    path("synthetic/<uuid:pk>/run", synthetic.check_run, name="check-run"),
+    path("synthetic/<uuid:pk>/edit", checks.check_edit, name="check-edit"),
+    path("synthetic/<uuid:pk>/try", checks.check_try_changed, name="check-try"),
+    path("synthetic/<uuid:pk>/switch", checks.check_switch, name="check-switch"),
+    path("synthetic/<uuid:pk>/delete", checks.check_delete, name="check-delete"),
     path("capacity", page_of(LISTINGS["capacity"]), name="capacity"),
     path("remediation", page_of(LISTINGS["remediation"]), name="remediation"),
     path("dashboards", page_of(LISTINGS["dashboards"]), name="dashboards"),
