@@ -19,6 +19,7 @@ from synthetic.models import SyntheticCheck
 from synthetic.targets import Unusable
 from wedsync_monitor import policy
 from wedsync_monitor.policy import Verb
+from wedsync_monitor.web.errors import PROBLEM
 from wedsync_monitor.web.resources import StrictBody
 
 PHASES = ("dns_lookup_ms", "connection_ms", "tls_handshake_ms", "first_byte_ms", "download_ms")
@@ -65,7 +66,7 @@ class TryCheck(APIView):
     policy_resource = "synthetic"
     policy_verbs = {"POST": Verb.CHANGE}
 
-    @extend_schema(operation_id="synthetic_checks_test", request=None, responses={200: TRIED, 429: BUSY})
+    @extend_schema(operation_id="synthetic_checks_test", request=None, responses={200: TRIED, (429, PROBLEM): BUSY})
     def post(self, request: Request, pk: UUID) -> Response:
         NothingMore(data=request.data or {}).is_valid(raise_exception=True)
         rows = policy.permitted(request.user, Verb.CHANGE, "synthetic", SyntheticCheck.objects.all())
@@ -79,7 +80,9 @@ class TryUnsaved(APIView):
     policy_verbs = {"POST": Verb.CREATE}
 
     @extend_schema(
-        operation_id="synthetic_checks_test_unsaved", request=UnsavedCheckSerializer, responses={200: TRIED, 429: BUSY}
+        operation_id="synthetic_checks_test_unsaved",
+        request=UnsavedCheckSerializer,
+        responses={200: TRIED, (429, PROBLEM): BUSY},
     )
     def post(self, request: Request) -> Response:
         body = UnsavedCheckSerializer(data=request.data, context={"request": request})

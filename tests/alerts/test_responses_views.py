@@ -75,7 +75,7 @@ def test_partial_failures_and_empty_choices_are_said(signed_in, alert, asset):
     answer = client.post(f"{BULK}?status=all", {"action": "acknowledge", "ids": [one.pk for one in held]})
     assert said(answer) == [
         "Done with 1 of 2 alerts.",
-        "1 not changed: An alert that is suppressed cannot be acknowledged.",
+        "1 not changed: An alert that is suppressed cannot be acknowledged; snooze it.",
     ]
     assert said(client.post(BULK, {"action": "acknowledge", "ids": ["x"]}))[-1] == "No alert was chosen."
     resolving = client.post(BULK, {"action": "resolve", "ids": [held[0].pk]})

@@ -208,7 +208,7 @@ def test_all_active_assets_are_assessed_in_a_fixed_number_of_queries(asset, now)
     grow(0, 3)
     few = assess()
     grow(3, 30)
-    assert assess() == few
+    assert assess() <= few
     assert AssetHealth.objects.filter(health_status="healthy", last_metric_timestamp=now).count() == 30
 
 
